@@ -1,0 +1,164 @@
+"""evidence.v1: what was observed of an inspection. Gateway, processors, console -> triage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from schemas.common import ContentType, Disposition, ImageRef, Message, ModelRef, Purpose, Region, Share, Stage, Text, Time
+from schemas.ids import Digest, Inspection, Name, Station
+
+Reason = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+Milliseconds = Annotated[float, Field(ge=0)]
+Uncertainty = Annotated[float, Field(ge=0)]
+
+
+class ViewV1(Message):
+    """One image that the announcement promises. width, height in pixels."""
+
+    view: Name
+    sha256: Digest
+    bytes: int = Field(ge=1)
+    content_type: ContentType
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+
+
+class AnnouncedV1(Message):
+    """A part stood before the cameras: it is owed a verdict. Gateway -> triage, ledger.
+
+    views_expected: how many views the station should give; fewer in `views` is missing evidence.
+    gate_time_s: when the gate opens or closes, counted from the shutter, where the line tells it.
+    """
+
+    TYPE = "verdictline.evidence.announced.v1"
+    inspection: Inspection
+    station: Station
+    product: Name
+    lot: Text | None = None
+    serial: Text | None = None
+    visit: int = Field(default=1, ge=1)
+    previous: Inspection | None = None
+    views: tuple[ViewV1, ...] = Field(min_length=1, max_length=100)
+    views_expected: int = Field(ge=1, le=100)
+    acquisition: Digest
+    purpose: Purpose
+    policy: Digest
+    model_set: Digest
+    captured_at: Time
+    gate_time_s: float | None = Field(default=None, ge=0)
+    decide_within_s: float = Field(gt=0, le=3600)
+
+
+class Observation(Message):
+    """What every stage repeats, so that a reader of one message needs no other."""
+
+    inspection: Inspection
+    station: Station
+    view: Name
+    product: Name
+    acquisition: Digest
+    purpose: Purpose
+    model_set: Digest
+    model: ModelRef
+    image: ImageRef
+    latency_ms: Milliseconds
+
+
+class AnomalyV1(Observation):
+    """Does this view deviate from normal? score: raw, higher is stranger; p_value: conformal, against the calibration scores.
+
+    heat_map: 32 x 32 fp16, row by row, little-endian, base64; raw distances, scaled to the threshold only when drawn.
+    threshold: the score at which the p-value reaches the policy's alpha, for drawing.
+    """
+
+    TYPE = "verdictline.evidence.anomaly.v1"
+    score: float
+    score_mid: float | None = None
+    score_deep: float | None = None
+    p_value: float = Field(gt=0, le=1)
+    calibration_n: int = Field(ge=0)
+    heat_map: Annotated[str, StringConstraints(max_length=4000)]
+    trunk_id: Text
+
+
+class ClassificationV1(Observation):
+    """Is this a known defect, which one? probabilities: class -> share, summing to 1; entropy in nats."""
+
+    TYPE = "verdictline.evidence.classification.v1"
+    probabilities: dict[str, Share] = Field(min_length=2, max_length=1000)
+    entropy: float = Field(ge=0)
+
+
+class InstanceV1(Message):
+    """One connected region of a class. Lengths along and across its longest axis; mm only where the policy gives a scale.
+
+    u_*: standard uncertainty in the unit of the value. distance: from the critical feature to the nearest pixel.
+    """
+
+    label: Name
+    area_px: float = Field(ge=0)
+    length_px: float = Field(ge=0)
+    width_px: float = Field(ge=0)
+    distance_px: float | None = Field(default=None, ge=0)
+    area_mm2: float | None = Field(default=None, ge=0)
+    length_mm: float | None = Field(default=None, ge=0)
+    width_mm: float | None = Field(default=None, ge=0)
+    distance_mm: float | None = Field(default=None, ge=0)
+    u_area_mm2: Uncertainty | None = None
+    u_length_mm: Uncertainty | None = None
+    u_width_mm: Uncertainty | None = None
+    u_distance_mm: Uncertainty | None = None
+    box: Region
+
+
+class SegmentationV1(Observation):
+    """Where exactly, how large, what shape? region: what was looked at, in pixels of the stored image."""
+
+    TYPE = "verdictline.evidence.segmentation.v1"
+    region: Region
+    instances: tuple[InstanceV1, ...] = Field(max_length=500)
+    mm_per_px: float | None = Field(default=None, gt=0)
+
+
+class FailedV1(Message):
+    """A stage cannot observe, and will not. stages: every stage that this dooms; view: absent where all views are meant."""
+
+    TYPE = "verdictline.evidence.failed.v1"
+    inspection: Inspection
+    station: Station
+    view: Name | None = None
+    product: Name | None = None
+    acquisition: Digest | None = None
+    purpose: Purpose | None = None
+    model_set: Digest | None = None
+    by: Name
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=3)
+    reason: Reason
+    detail: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+
+class ReviewedV1(Message):
+    """A person's decision. Console -> triage. revision: the one it supersedes; looked_ms: image on the screen."""
+
+    TYPE = "verdictline.evidence.reviewed.v1"
+    inspection: Inspection
+    station: Station
+    product: Name
+    acquisition: Digest
+    purpose: Purpose
+    revision: int = Field(ge=1)
+    disposition: Disposition
+    label: Name | None = None
+    who: Text
+    role: Literal["operator", "reviewer", "engineer", "admin"]
+    why: Annotated[str, StringConstraints(max_length=2000)] = ""
+    looked_ms: int = Field(ge=0)
+
+
+class TickV1(Message):
+    """Time, in the log itself: one a second for each partition that an instance of triage owns."""
+
+    TYPE = "verdictline.evidence.tick.v1"
+    owner: Name

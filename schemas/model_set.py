@@ -1,0 +1,60 @@
+"""model-set.v1: the models that a product uses now, with all that a processor needs to know of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from schemas.common import Message, ModelRef, Region, Stage, Text
+from schemas.ids import Digest, Name, Station
+
+
+class PreparationV1(Message):
+    """How bytes become the model's pixels: decode, roi, fixed 16 -> 8 bit limits (grey levels), resize by area to size."""
+
+    size_px: int = Field(default=256, ge=32, le=4096)
+    roi: Region | None = None
+    low: int = Field(default=0, ge=0, le=65534)
+    high: int = Field(default=65535, ge=1, le=65535)
+
+
+class ModelV1(Message):
+    """One model version. calibration: view -> sorted scores of good parts that it never learned from (at most 2,000 each).
+
+    classes: its classes in the order of its outputs; good is called `good`. ok_parts: good parts its OK class was fitted on.
+    tolerance: largest difference of a served from an offline score. cut: logit above which a pixel belongs to a mask.
+    """
+
+    stage: Stage
+    ref: ModelRef
+    input: Literal["image", "embedding"]
+    classes: tuple[Name, ...] = ()
+    ok_parts: int = Field(default=0, ge=0)
+    trunk_id: Text
+    preparation: PreparationV1
+    calibration: dict[Annotated[str, StringConstraints(max_length=63)], tuple[float, ...]] = Field(default_factory=dict)
+    tolerance: float = Field(ge=0)
+    cut: float | None = None
+
+
+class ModelSetV1(Message):
+    """At most one model a stage. Training -> gateway, processors, triage. Its digest is its version."""
+
+    TYPE = "verdictline.model-set.model-set.v1"
+    product: Name
+    station: Station | None = None
+    models: tuple[ModelV1, ...] = Field(min_length=1, max_length=3)
+    data: Digest
+
+    def model(self, stage: Stage) -> ModelV1 | None:
+        return next((model for model in self.models if model.stage == stage), None)
+
+
+class ModelSetPointerV1(Message):
+    """The model set in force at `current/<product>[/<station>]`."""
+
+    TYPE = "verdictline.model-set.pointer.v1"
+    digest: Digest
+    who: Text
+    why: Text

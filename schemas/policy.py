@@ -1,0 +1,98 @@
+"""policy.v1: versioned rules that turn evidence into a verdict, and where they are in force."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from schemas.common import Message, Share, Text
+from schemas.ids import Name, Station
+from schemas.segment_request import PointV1
+
+GOOD = "good"
+
+
+class AnomalyRuleV1(Message):
+    """alpha: the share of good parts that may be called anomalous (false-reject rate aimed at)."""
+
+    alpha: float = Field(gt=0, lt=1)
+
+
+class ClassRuleV1(Message):
+    """threshold: accepted only at or above this probability. geometry: the size of this defect decides, so measure it."""
+
+    threshold: Share
+    disposition: Literal["pass", "rework", "scrap", "review"]
+    geometry: bool = False
+
+
+class SeverityRuleV1(Message):
+    """Where the measure is at least `at_least` (or at most `at_most`), the part gets this disposition.
+
+    measure: of one instance, except count and total_area. Units: mm, mm2, or pixels where the name says px.
+    labels: classes that it holds for; absent: all.
+    """
+
+    measure: Literal["length_mm", "width_mm", "area_mm2", "distance_mm", "total_area_mm2", "count", "length_px", "area_px"]
+    at_least: float | None = Field(default=None, ge=0)
+    at_most: float | None = Field(default=None, ge=0)
+    disposition: Literal["pass", "rework", "scrap", "review"]
+    labels: tuple[Name, ...] | None = None
+
+    @model_validator(mode="after")
+    def one_limit(self) -> SeverityRuleV1:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give either at_least or at_most")
+        return self
+
+
+class GeometryV1(Message):
+    """Scale and limits. mm_per_px by view (`*` for all); u_scale: its relative standard uncertainty.
+
+    coverage: a value nearer to a limit than coverage x its standard uncertainty goes to review.
+    unknown_above_px: an unknown whose region is at least so many pixels large is measured too.
+    """
+
+    mm_per_px: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    u_scale: float = Field(default=0, ge=0, lt=1)
+    coverage: float = Field(default=2, ge=0, le=10)
+    unknown_above_px: int | None = Field(default=None, ge=1)
+    critical: dict[str, PointV1] = Field(default_factory=dict)
+    rules: tuple[SeverityRuleV1, ...] = ()
+
+
+class PolicyV1(Message):
+    """The rules for a product, or for a product at one station. Engineers -> gateway, triage. Its digest is its version.
+
+    unknown: what a normal part of unknown class gets. audit_fraction: share of the passes sent to blind review.
+    """
+
+    TYPE = "verdictline.policy.policy.v1"
+    product: Name
+    station: Station | None = None
+    title: Text
+    decide_within_s: float = Field(default=5, gt=0, le=3600)
+    audit_fraction: Share = 0
+    views: Literal["strictest"] = "strictest"
+    anomaly: AnomalyRuleV1 | None = None
+    unknown: Literal["pass", "rework", "scrap", "review"] = "review"
+    classes: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,63}$")], ClassRuleV1] = Field(default_factory=dict)
+    geometry: GeometryV1 | None = None
+
+    @model_validator(mode="after")
+    def good_is_not_a_defect(self) -> PolicyV1:
+        if GOOD in self.classes and self.classes[GOOD].disposition != "pass":
+            raise ValueError(f"classes.{GOOD}.disposition is {self.classes[GOOD].disposition!r}: the OK class passes")
+        if any(rule.geometry for rule in self.classes.values()) and self.geometry is None:
+            raise ValueError("a class says geometry: true, but there is no geometry section")
+        return self
+
+
+class PointerV1(Message):
+    """The version in force at `current/<product>[/<station>]`: policy.v1, model-set.v1. digest: the version's key."""
+
+    TYPE = "verdictline.policy.pointer.v1"
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    who: Text
+    why: Text
