@@ -1,0 +1,79 @@
+"""The map: a row per processor, in the order in which a part meets them. Knows topics and engines, no code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.topics import (
+    CAPTURE,
+    DRIFT,
+    EMBEDDING,
+    EVIDENCE,
+    SEGMENT_REQUEST,
+    VERDICT,
+)
+
+Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """name is also the consumer group. needs_triton: not ready while its models are not."""
+
+    name: Processor
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    engine: Literal["Flow", "Exact", "faust"]
+    answers: str
+    needs_triton: bool = False
+
+
+PIPELINE: tuple[Row, ...] = (
+    Row(
+        name="anomaly",
+        reads=(CAPTURE,),
+        writes=(EVIDENCE, EMBEDDING),
+        engine="Flow",
+        answers="Does this part deviate from normal?",
+        needs_triton=True,
+    ),
+    Row(
+        name="classification",
+        reads=(EMBEDDING, CAPTURE),
+        writes=(EVIDENCE,),
+        engine="Flow",
+        answers="Is this a known defect, which one?",
+        needs_triton=True,
+    ),
+    Row(
+        name="segmentation",
+        reads=(SEGMENT_REQUEST,),
+        writes=(EVIDENCE,),
+        engine="Flow",
+        answers="Where exactly, how large, what shape?",
+        needs_triton=True,
+    ),
+    Row(
+        name="triage",
+        reads=(EVIDENCE,),
+        writes=(VERDICT, SEGMENT_REQUEST),
+        engine="Exact",
+        answers="What becomes of this part?",
+    ),
+    Row(
+        name="drift",
+        reads=(EVIDENCE,),
+        writes=(DRIFT,),
+        engine="faust",
+        answers="Do the scores still look like the baseline?",
+    ),
+)
+
+
+def row(name: str) -> Row:
+    """Raises KeyError with the names that exist."""
+    for found in PIPELINE:
+        if found.name == name:
+            return found
+    raise KeyError(f"no processor {name!r}; there are {', '.join(row.name for row in PIPELINE)}")

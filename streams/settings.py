@@ -1,0 +1,66 @@
+"""Settings: environment `VERDICTLINE_*` and a TOML file, read once in `__main__` and passed on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class Settings(BaseSettings):
+    """kafka, triton: addresses of real servers (host:port), None starts embedded ones. state: where data is kept.
+
+    kafka_client: further settings of the Kafka client (security), in librdkafka's names. kafka_partitions: of the topics
+    keyed by station, where they are created. model_store: folder that Triton serves; None: inside the state folder.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VERDICTLINE_", frozen=True, extra="forbid", toml_file="verdictline.toml")
+
+    kafka: str | None = None
+    triton: str | None = None
+    kafka_client: dict[str, str] = Field(default_factory=dict)
+    state: Path = Path(".verdictline")
+    model_store: Path | None = None
+    data: Path | None = None
+    cache: Path | None = None
+    profile: str = "cpu-fp32"
+    log_level: str = "info"
+    health_port: int = Field(default=0, ge=0, le=65535)
+    slot: int = Field(default=0, ge=0)
+    concurrency: int = Field(default=8, ge=1, le=512)
+    triton_deadline_s: float = Field(default=5, gt=0)
+    batch_ms: int = Field(default=20, ge=0, le=1000)
+    summary_every_s: float = Field(default=60, gt=0)
+    outbox_limit_bytes: int = Field(default=1 << 30, ge=1 << 20)
+    inline_limit_bytes: int = Field(default=4 << 20, ge=1, le=4 << 20)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def client(self) -> dict[str, Any]:
+        """The Kafka client's base settings. Raises ValueError where no Kafka is named."""
+        if self.kafka is None:
+            raise ValueError("VERDICTLINE_KAFKA is not set: name a Kafka (host:port), or use `verdictline demo` or `up`")
+        return {"bootstrap.servers": self.kafka, **self.kafka_client}
+
+    @property
+    def store(self) -> Path:
+        return self.model_store or self.state / "models"
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where downloads are kept: VERDICTLINE_CACHE, else the user's cache folder."""
+    if settings.cache:
+        return settings.cache
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "verdictline"
