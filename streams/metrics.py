@@ -14,9 +14,7 @@ HANDLED = Counter("verdictline_handled_total", "Records handled, by outcome: don
 DEAD_LETTERS = Counter("verdictline_dead_letters_total", "Dead letters written, by reason", ["processor", "reason"])
 RETRIES = Counter("verdictline_retries_total", "Handler calls tried again, by cause: unavailable, bug", ["processor", "cause"])
 GAPS = Counter("verdictline_input_gap_records_total", "Input that retention removed before it was read", ["processor", "topic"])
-HANDLE_SECONDS = Histogram(
-    "verdictline_handle_seconds", "Record fetched to results acknowledged", ["processor"], buckets=_HANDLE_S
-)
+HANDLE_SECONDS = Histogram("verdictline_handle_seconds", "Fetched to results acknowledged", ["processor"], buckets=_HANDLE_S)
 IN_FLIGHT = Gauge("verdictline_in_flight_records", "Records fetched and not finished", ["processor"])
 ASSIGNED = Gauge("verdictline_assigned_partitions", "Partitions that this process owns", ["processor"])
 PROGRESS = Gauge("verdictline_progress_timestamp_seconds", "When the loop last turned, seconds since 1970", ["processor"])
@@ -36,8 +34,6 @@ CONFLICTS = Counter("verdictline_conflicts_total", "The same id with other conte
 
 CAPTURED = Counter("verdictline_captured_total", "Inspections acknowledged by the gateway", ["station"])
 REFUSED = Counter("verdictline_refused_total", "Images refused by the gateway, by reason", ["station", "reason"])
-OUTBOX_INSPECTIONS = Gauge(
-    "verdictline_outbox_inspections", "Inspections in the outbox, not yet acknowledged by Kafka", ["station"]
-)
+OUTBOX_INSPECTIONS = Gauge("verdictline_outbox_inspections", "Inspections not yet acknowledged by Kafka", ["station"])
 OUTBOX_BYTES = Gauge("verdictline_outbox_bytes", "Bytes in the outbox", ["station"])
 SCORES = Counter("verdictline_drift_scores_total", "Scores counted by the drift monitor", ["station"])
