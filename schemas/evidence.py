@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.common import ContentType, Disposition, ImageRef, Message, ModelRef, Purpose, Region, Share, Stage, Text, Time
+from schemas.common import (
+    ContentType,
+    Disposition,
+    ImageRef,
+    Message,
+    ModelRef,
+    Purpose,
+    Region,
+    Share,
+    Stage,
+    Text,
+    Time,
+    canonical,
+)
 from schemas.ids import Digest, Inspection, Name, Station
 
 Reason = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -162,3 +175,12 @@ class TickV1(Message):
 
     TYPE = "verdictline.evidence.tick.v1"
     owner: Name
+
+
+def observed(message: Message) -> bytes:
+    """What the message says of the part: canonical JSON without where its image lies, how long it took, and free text.
+
+    Two messages with one id must agree in it: else they are a conflict. An image that was sent again lies at another offset.
+    """
+    data = message.model_dump(mode="json", exclude_none=True, exclude={"latency_ms": True, "detail": True, "image": {"uri"}})
+    return canonical(data)
