@@ -1,0 +1,132 @@
+"""Makes parts: `plant(seed, station, n, knobs)` is the n-th part of a station, always the same one.
+
+Chance is seeded by all that names a part, so a restart may go on at n + 1, and a reader may ask again what was true
+of part n. A training set draws from another stream than the parts that run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from streams.workbench.plant.canvas import encode, finish, measure
+from streams.workbench.plant.parts import GOOD, Defect, Knobs, Labelled, Mask, Part, PlantStation, RenderedView
+from streams.workbench.plant.products import PRODUCTS, Product, product_named
+
+SITE = "plant-a"
+LOT = 40  # parts
+_STATION = re.compile(rf"{SITE}/line-([1-9][0-9]*)/cam-1")
+_RUN, _TRAIN = 1, 2
+_SECOND = 0.08  # share of defective parts with two defects
+
+
+def stations(lines: int = 3) -> tuple[PlantStation, ...]:
+    """The plant's stations, one a line; products take turns."""
+    names = [f"{SITE}/line-{k}/cam-1" for k in range(1, lines + 1)]
+    return tuple(PlantStation(name=name, product=p.name, views=p.views) for name in names for p in [_product_at(name)])
+
+
+def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
+    """The n-th part of a station. Raises ValueError for a station that the plant does not have."""
+    knobs = knobs or Knobs()
+    product = _product_at(station)
+    rng = np.random.default_rng([_RUN, seed, crc32(station.encode()), n])
+    kinds = _kinds(rng, product, knobs)
+    views, defects = _pictures(rng, product, kinds, knobs)
+    line = station.split("/")[1]
+    return Part(
+        station=station, n=n, product=product.name, lot=f"{product.name}-{line}-{n // LOT:04d}",
+        serial=f"{product.name}-{line}-{n:08d}", views=views, defects=defects, mm_per_px=product.mm_per_px,
+    )  # fmt: skip
+
+
+def training_set(seed: int, product: str, per_class: int, good: int, knobs: Knobs | None = None) -> list[Labelled]:
+    """`good` good parts with all their views, `per_class` defective views of every known kind, none of an unknown one.
+
+    knobs.dirty_normals of the good parts are defective without anybody having noticed: their label is `good`.
+    """
+    knobs = knobs or Knobs()
+    made = product_named(product)
+    wanted = [(GOOD, good), *((kind, per_class) for kind in made.known)]
+    return [item for kind, count in wanted for k in range(count) for item in _labelled(seed, made, kind, k, knobs)]
+
+
+def save(items: Sequence[Labelled], folder: Path) -> None:
+    """Write `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv, as a fit reads them."""
+    rows = ["stem,group,class,view"]
+    for item in items:
+        place = folder / GOOD if item.kind == GOOD else folder / "defect" / item.kind
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{item.stem}{item.suffix}").write_bytes(item.encoded)
+        if item.mask is not None:
+            (folder / "masks" / item.kind).mkdir(parents=True, exist_ok=True)
+            (folder / "masks" / item.kind / f"{item.stem}.png").write_bytes(item.mask)
+        rows.append(f"{item.stem},{item.group},{item.kind},{item.view}")
+    (folder / "groups.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _product_at(station: str) -> Product:
+    found = _STATION.fullmatch(station)
+    if not found:
+        raise ValueError(f"the simulated plant has no station {station!r}; its stations are {SITE}/line-1/cam-1, line-2, ...")
+    return list(PRODUCTS.values())[(int(found[1]) - 1) % len(PRODUCTS)]
+
+
+def _kinds(rng: np.random.Generator, product: Product, knobs: Knobs) -> tuple[str, ...]:
+    """What is wrong with the next part; mostly nothing."""
+    chance, strange, second = rng.random(3)
+    if chance >= knobs.defect_rate:
+        return ()
+    allowed = [[k for k in pool if knobs.kinds is None or k in knobs.kinds] for pool in (product.known, product.unknown)]
+    known, unknown = allowed
+    pool = unknown if unknown and (strange < knobs.unknown_share or not known) else known
+    if not pool:
+        return ()
+    count = min(2 if second < _SECOND else 1, len(pool))
+    return tuple(str(kind) for kind in rng.choice(pool, count, replace=False))
+
+
+def _pictures(
+    rng: np.random.Generator, product: Product, kinds: tuple[str, ...], knobs: Knobs
+) -> tuple[tuple[RenderedView, ...], tuple[Defect, ...]]:
+    views: list[RenderedView] = []
+    defects: list[Defect] = []
+    hurt = rng.integers(len(product.views), size=len(kinds))
+    for index, name in enumerate(product.views):
+        here = tuple(kind for kind, view in zip(kinds, hurt, strict=True) if view == index)
+        clean, masks = product.draw(rng, name, here, knobs)
+        image = finish(clean, rng, knobs)
+        defects += [_defect(product, kind, name, mask) for kind, mask in zip(here, masks, strict=True)]
+        views.append(
+            RenderedView(
+                name=name, encoded=encode(image, product.suffix), content_type=product.content_type, image=image, masks=masks
+            )
+        )
+    return tuple(views), tuple(defects)
+
+
+def _defect(product: Product, kind: str, view: str, mask: Mask) -> Defect:
+    size, mm = measure(mask), product.mm_per_px
+    return Defect(
+        kind=kind, known=kind in product.known, view=view, length_mm=size.length * mm, width_mm=size.width * mm,
+        area_mm2=size.area * mm * mm, x_mm=size.x * mm, y_mm=size.y * mm,
+    )  # fmt: skip
+
+
+def _labelled(seed: int, product: Product, kind: str, k: int, knobs: Knobs) -> Iterator[Labelled]:
+    rng = np.random.default_rng([_TRAIN, seed, crc32(product.name.encode()), crc32(kind.encode()), k])
+    dirty = kind == GOOD and rng.random() < knobs.dirty_normals
+    true = () if kind == GOOD and not dirty else (kind if kind != GOOD else str(rng.choice(product.known)),)
+    views, _ = _pictures(rng, product, true, knobs)
+    group = f"{product.name}-{kind}-{k:05d}"
+    for view in views:
+        if kind == GOOD or view.masks:
+            mask = encode(view.masks[0], ".png") if view.masks and kind != GOOD else None
+            yield Labelled(
+                stem=f"{group}-{view.name}", suffix=product.suffix, encoded=view.encoded, kind=kind, group=group,
+                view=view.name, mask=mask,
+            )  # fmt: skip
