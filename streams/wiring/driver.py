@@ -1,0 +1,90 @@
+"""The Kafka driver's messages and settings in our words; shared by the engines and by the plain readers and writers.
+
+Knows no topic and no processor.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from confluent_kafka import Message, Producer, TopicPartition
+
+from schemas.envelope import Headers, Received, Record
+
+Key = tuple[str, int]  # topic, partition
+MESSAGE_LIMIT_BYTES = 9 << 20  # the largest topic's limit: a dead letter of the largest image
+
+
+def received(message: Message) -> Received:
+    """A message that is no error. Header values stay as they are, None included."""
+    return Received(
+        topic=message.topic() or "",
+        partition=cast(int, message.partition()),
+        offset=cast(int, message.offset()),
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=cast(Headers, tuple(message.headers() or ())),
+    )
+
+
+def key_of(place: Message | TopicPartition) -> Key:
+    if isinstance(place, TopicPartition):
+        return place.topic, place.partition
+    return place.topic() or "", cast(int, place.partition())
+
+
+def send(producer: Producer, record: Record, on_delivery: Any = None) -> None:
+    """Hand over to the driver; wait while its queue is full. Raises KafkaException where it refuses (too large, fatal)."""
+    named: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
+    if record.headers:
+        named["headers"] = list(record.headers)
+    if on_delivery is not None:
+        named["on_delivery"] = on_delivery
+    while True:
+        try:
+            return producer.produce(record.topic, record.value, record.key, **named)
+        except BufferError:
+            producer.poll(0.1)
+
+
+def producer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:
+    """Idempotent, and partitioned by murmur2 as every other client of ours (the driver's own default is another hash)."""
+    return {
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "message.max.bytes": MESSAGE_LIMIT_BYTES,
+        "queue.buffering.max.kbytes": 64 << 10,
+        "linger.ms": 5,
+        "delivery.timeout.ms": 120_000,
+        **client,
+        **overrides,
+    }
+
+
+def consumer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:
+    """Prefetch bounded to 16 MiB; no reset in silence: input that retention removed arrives as an error to be reported."""
+    return {
+        "auto.offset.reset": "error",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "max.partition.fetch.bytes": 4 << 20,
+        "fetch.max.bytes": 8 << 20,
+        "queued.max.messages.kbytes": 16 << 10,
+        "fetch.queue.backoff.ms": 10,  # default 1000: one-second holes with a small queue
+        **client,
+        **overrides,
+    }
+
+
+def membership(group: str, instance: str, session_timeout_ms: int) -> dict[str, Any]:
+    """A static member of a classic group: a restart under the same instance name takes its partitions back at once."""
+    return {
+        "group.id": group,
+        "group.instance.id": instance,
+        "client.id": instance,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": session_timeout_ms,
+        "heartbeat.interval.ms": min(3_000, session_timeout_ms // 3),
+        "max.poll.interval.ms": max(300_000, session_timeout_ms),
+    }
