@@ -1,0 +1,95 @@
+"""Bytes to pixels: the one preparation that fitting and serving share. Knows no model and no file.
+
+OpenCV lives here. Alpha channels and EXIF orientation are ignored: the camera's pixels count as they are stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from schemas.common import Region, digest
+from schemas.model_set import PreparationV1
+from streams.capture.image_header import BYTE_LIMIT, PIXEL_LIMIT, ImageInfo, sniff
+from streams.fates import Unprocessable
+
+__all__ = ["ImageInfo", "Pixels", "RgbImage", "crop", "decode", "prepare", "recipe_digest", "sniff", "use_one_thread"]
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+RgbImage = npt.NDArray[np.uint8]
+
+_GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def decode(data: bytes, *, pixel_limit: int = PIXEL_LIMIT, byte_limit: int = BYTE_LIMIT) -> Pixels:
+    """Encoded image -> uint8 or uint16, (h, w) where it is stored grey, else (h, w, 3) RGB.
+
+    Raises Unprocessable as `sniff` does, and `not_an_image` where the pixels cannot be decoded.
+    """
+    pixels = _stored(data, sniff(data, pixel_limit=pixel_limit, byte_limit=byte_limit))
+    if pixels.ndim == 2:
+        return pixels
+    rgb: Any = np.ascontiguousarray(pixels[..., ::-1])
+    return rgb  # type: ignore[no-any-return]
+
+
+def prepare(data: bytes, recipe: PreparationV1) -> RgbImage:
+    """Encoded image -> uint8 (size, size, 3) RGB: decode, region of interest, resize by area, fixed 16 -> 8 bit limits.
+
+    Raises Unprocessable as `decode` does, and `roi_outside_image`.
+    """
+    pixels = _stored(data, sniff(data))
+    if recipe.roi is not None:
+        pixels = _cut(pixels, recipe.roi)
+    return _squared(pixels, recipe, cv2.COLOR_BGR2RGB)
+
+
+def crop(pixels: Pixels, window: Region, recipe: PreparationV1) -> RgbImage:
+    """A window of decoded pixels -> uint8 (size, size, 3) RGB, for segmentation. Raises Unprocessable `roi_outside_image`."""
+    return _squared(_cut(pixels, window), recipe, None)
+
+
+def recipe_digest(recipe: PreparationV1) -> str:
+    return digest(recipe)
+
+
+def use_one_thread() -> None:
+    """For processes that share cores with others: OpenCV's own threads gain nothing at these sizes."""
+    cv2.setNumThreads(1)
+
+
+def _stored(data: bytes, info: ImageInfo) -> Pixels:
+    """As OpenCV decodes it: grey, or BGR."""
+    try:
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), _GREY if info.is_grey else _COLOUR)
+    except cv2.error as error:
+        raise Unprocessable("not_an_image", f"{info.format}: {error.err}") from error
+    if pixels is None or pixels.shape[:2] != (info.height_px, info.width_px):
+        raise Unprocessable("not_an_image", f"{info.format} of {len(data)} bytes: the pixels are damaged")
+    return pixels  # type: ignore[no-any-return]
+
+
+def _cut(pixels: Pixels, region: Region) -> Pixels:
+    height, width = pixels.shape[:2]
+    if region.x1 > width or region.y1 > height or region.x0 >= region.x1 or region.y0 >= region.y1:
+        raise Unprocessable("roi_outside_image", f"{region!r} does not lie in {width} x {height} pixels")
+    return pixels[region.y0 : region.y1, region.x0 : region.x1]
+
+
+def _squared(pixels: Pixels, recipe: PreparationV1, conversion: int | None) -> RgbImage:
+    small: Any = cv2.resize(pixels, (recipe.size_px, recipe.size_px), interpolation=cv2.INTER_AREA)
+    if small.dtype == np.uint16:
+        small = _to_8_bits(small, recipe.low, recipe.high)
+    if small.ndim == 2:
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8)
+    return np.asarray(small if conversion is None else cv2.cvtColor(small, conversion), np.uint8)
+
+
+def _to_8_bits(pixels: npt.NDArray[np.uint16], low: int, high: int) -> npt.NDArray[np.uint8]:
+    """The same limits for every image: stretching each to its own would hide the light's drift."""
+    share = (np.clip(pixels, low, high).astype(np.float32) - low) / max(1, high - low)
+    return (share * 255 + 0.5).astype(np.uint8)
