@@ -5,6 +5,7 @@ All chance comes from the caller's generator; the only thing kept between calls 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -28,6 +29,29 @@ class Size(NamedTuple):
     area: float
     x: float
     y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """How a part lies under the camera: turned around its middle, then shifted, in px."""
+
+    degrees: float
+    x: float
+    y: float
+
+    def picture(self, field: Image) -> Image:
+        """The (512, 512) view of a square field that is as large or larger."""
+        done = cv2.warpAffine(field, self._matrix(field), (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(done, np.uint8)
+
+    def mask(self, field: Mask) -> Mask:
+        return np.asarray(cv2.warpAffine(field, self._matrix(field), (SIDE, SIDE), flags=cv2.INTER_NEAREST), np.uint8)
+
+    def _matrix(self, field: Image) -> npt.NDArray[np.float64]:
+        middle = field.shape[0] / 2
+        matrix = np.asarray(cv2.getRotationMatrix2D((middle, middle), self.degrees, 1.0), np.float64)
+        matrix[:, 2] += np.array([self.x, self.y]) - (field.shape[0] - SIDE) / 2
+        return matrix
 
 
 @cache

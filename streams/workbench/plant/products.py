@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from streams.workbench.plant import disc
+from streams.workbench.plant import board, disc, weave
 from streams.workbench.plant.parts import Image, Knobs, Mask
 
 Draw = Callable[[np.random.Generator, str, tuple[str, ...], Knobs], tuple[Image, tuple[Mask, ...]]]
@@ -36,6 +36,14 @@ _ALL = (
     Product(
         name="disc", views=("face",), known=disc.KNOWN, unknown=disc.UNKNOWN, mm_per_px=disc.MM_PER_PX,
         suffix=".jpg", segmented=True, draw=disc.draw,
+    ),
+    Product(
+        name="weave", views=("cloth",), known=weave.KNOWN, unknown=weave.UNKNOWN, mm_per_px=weave.MM_PER_PX,
+        suffix=".jpg", segmented=False, draw=weave.draw,
+    ),
+    Product(
+        name="board", views=board.VIEWS, known=board.KNOWN, unknown=board.UNKNOWN, mm_per_px=board.MM_PER_PX,
+        suffix=".jpg", segmented=True, draw=board.draw,
     ),
 )  # fmt: skip
 PRODUCTS: Mapping[str, Product] = MappingProxyType({product.name: product for product in _ALL})
