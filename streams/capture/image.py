@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from schemas.common import Region, digest
 from schemas.model_set import PreparationV1
-from streams.capture.image_header import BYTE_LIMIT, PIXEL_LIMIT, ImageInfo, sniff
+from streams.capture.image_header import ImageInfo, sniff
 from streams.fates import Unprocessable
 
-__all__ = ["ImageInfo", "Pixels", "RgbImage", "crop", "decode", "prepare", "recipe_digest", "sniff", "use_one_thread"]
+__all__ = ["ImageInfo", "Pixels", "RgbImage", "decode", "decode_rgb", "prepare", "recipe_digest", "sniff", "use_one_thread"]
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 RgbImage = npt.NDArray[np.uint8]
@@ -25,16 +25,20 @@ _GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATI
 _COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode(data: bytes, *, pixel_limit: int = PIXEL_LIMIT, byte_limit: int = BYTE_LIMIT) -> Pixels:
+def decode(data: bytes) -> Pixels:
     """Encoded image -> uint8 or uint16, (h, w) where it is stored grey, else (h, w, 3) RGB.
 
     Raises Unprocessable as `sniff` does, and `not_an_image` where the pixels cannot be decoded.
     """
-    pixels = _stored(data, sniff(data, pixel_limit=pixel_limit, byte_limit=byte_limit))
-    if pixels.ndim == 2:
-        return pixels
-    rgb: Any = np.ascontiguousarray(pixels[..., ::-1])
-    return rgb  # type: ignore[no-any-return]
+    return _rgb(_stored(data, sniff(data)))
+
+
+def decode_rgb(data: bytes, recipe: PreparationV1) -> RgbImage:
+    """Encoded image -> uint8 (h, w, 3) RGB at its native resolution, whole: what segmentation cuts its windows from.
+
+    Raises Unprocessable as `decode` does.
+    """
+    return _three_channels(_in_8_bits(_stored(data, sniff(data)), recipe))
 
 
 def prepare(data: bytes, recipe: PreparationV1) -> RgbImage:
@@ -45,12 +49,8 @@ def prepare(data: bytes, recipe: PreparationV1) -> RgbImage:
     pixels = _stored(data, sniff(data))
     if recipe.roi is not None:
         pixels = _cut(pixels, recipe.roi)
-    return _squared(pixels, recipe, cv2.COLOR_BGR2RGB)
-
-
-def crop(pixels: Pixels, window: Region, recipe: PreparationV1) -> RgbImage:
-    """A window of decoded pixels -> uint8 (size, size, 3) RGB, for segmentation. Raises Unprocessable `roi_outside_image`."""
-    return _squared(_cut(pixels, window), recipe, None)
+    side = (recipe.size_px, recipe.size_px)
+    return _three_channels(_in_8_bits(cv2.resize(pixels, side, interpolation=cv2.INTER_AREA), recipe))
 
 
 def recipe_digest(recipe: PreparationV1) -> str:
@@ -80,16 +80,18 @@ def _cut(pixels: Pixels, region: Region) -> Pixels:
     return pixels[region.y0 : region.y1, region.x0 : region.x1]
 
 
-def _squared(pixels: Pixels, recipe: PreparationV1, conversion: int | None) -> RgbImage:
-    small: Any = cv2.resize(pixels, (recipe.size_px, recipe.size_px), interpolation=cv2.INTER_AREA)
-    if small.dtype == np.uint16:
-        small = _to_8_bits(small, recipe.low, recipe.high)
-    if small.ndim == 2:
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8)
-    return np.asarray(small if conversion is None else cv2.cvtColor(small, conversion), np.uint8)
+def _rgb(pixels: Any) -> Any:
+    return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def _to_8_bits(pixels: npt.NDArray[np.uint16], low: int, high: int) -> npt.NDArray[np.uint8]:
+def _three_channels(pixels: RgbImage) -> RgbImage:
+    code = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def _in_8_bits(pixels: Any, recipe: PreparationV1) -> RgbImage:
     """The same limits for every image: stretching each to its own would hide the light's drift."""
-    share = (np.clip(pixels, low, high).astype(np.float32) - low) / max(1, high - low)
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels)
+    share = (np.clip(pixels, recipe.low, recipe.high).astype(np.float32) - recipe.low) / max(1, recipe.high - recipe.low)
     return (share * 255 + 0.5).astype(np.uint8)

@@ -10,8 +10,7 @@ import pytest
 
 from schemas.common import Region
 from schemas.model_set import PreparationV1
-from streams.capture.image import crop, decode, prepare, sniff
-from streams.capture.windows import windows
+from streams.capture.image import decode, decode_rgb, prepare, sniff
 from streams.fates import Unprocessable
 
 RECIPE = PreparationV1()
@@ -75,13 +74,20 @@ def test_16_bits_use_the_recipes_limits_not_the_images_own() -> None:
     assert np.unique(prepare(dark, PreparationV1(low=2000, high=4095))).tolist() == [0]
 
 
-def test_region_of_interest_and_crop_see_the_same_pixels() -> None:
-    data = encode(picture(), ".png")
-    region = Region(x0=20, y0=10, x1=84, y1=74)
+def test_a_region_of_interest_is_cut_before_resizing() -> None:
+    data = encode(picture(300, 400), ".png")
+    region = Region(x0=20, y0=10, x1=276, y1=266)
     by_recipe = prepare(data, PreparationV1(roi=region))
-    np.testing.assert_array_equal(by_recipe, crop(decode(data), region, RECIPE))
+    np.testing.assert_array_equal(by_recipe, decode_rgb(data, RECIPE)[10:266, 20:276])
     with pytest.raises(Unprocessable, match="roi_outside_image"):
-        prepare(data, PreparationV1(roi=Region(x0=100, y0=0, x1=200, y1=50)))
+        prepare(data, PreparationV1(roi=Region(x0=300, y0=0, x1=500, y1=50)))
+
+
+def test_native_resolution_has_three_channels_of_8_bits() -> None:
+    native = decode_rgb(encode(picture(dtype=np.uint16, channels=1), ".tiff"), RECIPE)
+    assert native.shape == (90, 120, 3)
+    assert native.dtype == np.uint8
+    np.testing.assert_allclose(native[..., 0], picture(channels=1), atol=1.5)
 
 
 def bomb() -> bytes:
@@ -137,23 +143,3 @@ def test_a_float_tiff_is_refused_by_name() -> None:
     data = bytes(cv2.imencode(".tiff", np.zeros((20, 30), np.float32))[1])
     with pytest.raises(Unprocessable, match="unsupported_format"):
         sniff(data)
-
-
-def test_windows_cover_the_region_and_stay_inside() -> None:
-    cases = [
-        (Region(x0=0, y0=0, x1=10, y1=10), 512, 512),
-        (Region(x0=500, y0=500, x1=512, y1=512), 512, 512),
-        (Region(x0=30, y0=0, x1=470, y1=1260), 500, 1260),
-        (Region(x0=0, y0=0, x1=200, y1=120), 200, 120),
-    ]
-    for region, width, height in cases:
-        cut = windows(region, width, height)
-        side = min(256, width, height)
-        seen = np.zeros((height, width), bool)
-        for w in cut:
-            assert (w.x1 - w.x0, w.y1 - w.y0) == (side, side)
-            assert w.x0 >= 0 <= w.y0
-            assert w.x1 <= width
-            assert w.y1 <= height
-            seen[w.y0 : w.y1, w.x0 : w.x1] = True
-        assert seen[region.y0 : region.y1, region.x0 : region.x1].all()
