@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from schemas.common import ContentType, Message, Purpose, Text, fault
+from schemas.common import ContentType, ImageRef, Message, Purpose, Text, fault
 from schemas.envelope import ContractError, Envelope
 from schemas.ids import Digest, Inspection, Name, Station, evidence_id, parse_inspection
 
@@ -69,9 +69,19 @@ def capture_envelope(context: Context, *, ticket: bool, content_type: str) -> En
     return _envelope(context, TICKET_TYPE if ticket else IMAGE_TYPE, "capture", content_type, {})
 
 
-def embedding_envelope(context: Context, trunk_id: str) -> Envelope:
-    """The envelope of a view's embedding: fp16, little-endian, as many values as the trunk gives."""
-    return _envelope(context, EMBEDDING_TYPE, "embedding", "application/octet-stream", {"trunkid": trunk_id})
+def embedding_envelope(context: Context, trunk_id: str, image: ImageRef) -> Envelope:
+    """The envelope of a view's embedding: fp16, little-endian, as many values as the trunk gives. image: where it came from."""
+    more = {"trunkid": trunk_id, "imageuri": image.uri, "imagebytes": str(image.bytes), "imagetype": image.content_type}
+    return _envelope(context, EMBEDDING_TYPE, "embedding", "application/octet-stream", more)
+
+
+def embedded_image(envelope: Envelope) -> ImageRef:
+    """The image that an embedding was made of. Raises ContractError `bad_header`."""
+    names = {"uri": "imageuri", "bytes": "imagebytes", "content_type": "imagetype", "sha256": "sha256"}
+    try:
+        return ImageRef.model_validate({field: envelope.extensions.get(name) for field, name in names.items()})
+    except ValidationError as error:
+        raise ContractError("bad_header", fault(error)[1]) from error
 
 
 def _envelope(context: Context, kind: str, last: str, content_type: str, more: dict[str, str]) -> Envelope:
