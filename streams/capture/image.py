@@ -80,8 +80,9 @@ def _cut(pixels: Pixels, region: Region) -> Pixels:
     return pixels[region.y0 : region.y1, region.x0 : region.x1]
 
 
-def _rgb(pixels: Any) -> Any:
-    return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+def _rgb(pixels: Pixels) -> Pixels:
+    rgb: Any = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return rgb  # type: ignore[no-any-return]
 
 
 def _three_channels(pixels: RgbImage) -> RgbImage:
@@ -92,6 +93,6 @@ def _three_channels(pixels: RgbImage) -> RgbImage:
 def _in_8_bits(pixels: Any, recipe: PreparationV1) -> RgbImage:
     """The same limits for every image: stretching each to its own would hide the light's drift."""
     if pixels.dtype == np.uint8:
-        return np.asarray(pixels)
+        return np.asarray(pixels, np.uint8)
     share = (np.clip(pixels, recipe.low, recipe.high).astype(np.float32) - recipe.low) / max(1, recipe.high - recipe.low)
     return (share * 255 + 0.5).astype(np.uint8)
