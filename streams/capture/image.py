@@ -95,4 +95,4 @@ def _in_8_bits(pixels: Any, recipe: PreparationV1) -> RgbImage:
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, np.uint8)
     share = (np.clip(pixels, recipe.low, recipe.high).astype(np.float32) - recipe.low) / max(1, recipe.high - recipe.low)
-    return (share * 255 + 0.5).astype(np.uint8)
+    return np.asarray(share * 255 + 0.5, np.uint8)
