@@ -1,4 +1,4 @@
-"""A circuit board before assembly, photographed from both sides: `top` and `bottom`, 0.1 mm a pixel, in colour.
+"""A circuit board before assembly, photographed from both sides: `top` and `bottom`, 0.05 mm a pixel, in colour.
 
 Damage is drawn on the flat board; picture and masks are turned together.
 """
@@ -15,11 +15,11 @@ from streams.workbench.plant.board_design import LEFT, RIGHT, Design, design, pa
 from streams.workbench.plant.canvas import SIDE, FloatImage, Pose, noise, paint, polyline, solid
 from streams.workbench.plant.parts import Image, Knobs, Mask
 
-MM_PER_PX = 0.1
+MM_PER_PX = 0.05
 VIEWS = ("top", "bottom")
 KNOWN = ("missing_pad", "bridge", "scratch", "misprint")
 UNKNOWN = ("hair", "burn")
-_TIN, _INK = (176.0, 192.0, 198.0), (222.0, 228.0, 226.0)
+_TIN, _INK, _LAMINATE = (176.0, 192.0, 198.0), (222.0, 228.0, 226.0), (58.0, 96.0, 122.0)
 
 
 @cache
@@ -49,11 +49,10 @@ def _place(rng: np.random.Generator, margin: float) -> tuple[float, float]:
 def _missing_pad(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:
     """The pad came off, or half of it."""
     pad = plan.pads[int(rng.integers(len(plan.pads)))]
-    alpha = pad_mask(pad, 0.5)
+    alpha = pad_mask(pad, 1.5)
     if rng.random() < 0.35:  # half of it stayed
         alpha[: round(pad.y)] = 0
-    bare = plan.bare.astype(np.float32) * np.float32(0.86)
-    paint(image, alpha, bare, min(1.0, contrast * rng.uniform(0.75, 1.0)))
+    paint(image, alpha, _LAMINATE, min(1.0, contrast * rng.uniform(0.75, 1.0)))
     return solid(alpha)
 
 
@@ -62,10 +61,10 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
     first, second = plan.neighbours[int(rng.integers(len(plan.neighbours)))]
     points = np.array([[first.x, first.y], [second.x, second.y]], np.float64)
     along = points[1] - points[0]
-    reach = min(first.h if along[0] else first.w, 16) * 0.35
+    reach = min(first.h if along[0] else first.w, 30) * 0.3
     points += rng.uniform(-reach, reach) * np.array([-along[1], along[0]]) / np.hypot(*along)
     alpha = _blank()
-    polyline(alpha, points, int(rng.integers(4, 9)))
+    polyline(alpha, points, int(rng.integers(10, 25)))
     gleam = (noise(rng, SIDE, SIDE, 2.0) * np.float32(16))[..., None] + np.asarray(_TIN, np.float32)
     paint(image, alpha, gleam.astype(np.float32), min(1.0, contrast * rng.uniform(0.7, 1.0)))
     return np.asarray(np.minimum(solid(alpha), np.uint8(255) - solid(plan.tin)), np.uint8)
@@ -73,13 +72,13 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
 
 def _scratch(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:
     """Through the lacquer, down to the copper."""
-    length = float(np.clip(rng.lognormal(3.45, 0.5), 12, 110))
+    length = float(np.clip(rng.lognormal(4.2, 0.45), 22, 220))
     points = marks.stroke(rng, *_place(rng, length / 2), length, rng.uniform(0, np.pi))
     alpha, rim = _blank(), _blank()
-    width = int(rng.integers(1, 3))
-    polyline(rim, points, width + 2)
+    width = int(rng.integers(3, 7))
+    polyline(rim, points, width + 4)
     polyline(alpha, points, width)
-    strength = min(1.0, contrast * rng.uniform(0.4, 1.0))
+    strength = min(1.0, contrast * rng.uniform(0.5, 1.0))
     paint(image, rim, (120.0, 150.0, 128.0), 0.45 * strength)
     paint(image, alpha, (96.0, 142.0, 196.0), strength)
     return solid(rim, 90)
@@ -90,10 +89,10 @@ def _misprint(image: Image, rng: np.random.Generator, plan: Design, contrast: fl
     x0, y0, x1, y1 = plan.labels[int(rng.integers(len(plan.labels)))]
     there = _blank()
     there[y0:y1, x0:x1] = plan.ink[y0:y1, x0:x1]
-    shift = np.round(rng.choice([-1, 1], 2) * rng.uniform([5, 3], [14, 7])).astype(int)
+    shift = np.round(rng.choice([-1, 1], 2) * rng.uniform([7, 5], [18, 12])).astype(int)
     again = np.roll(there, (int(shift[1]), int(shift[0])), (0, 1))
     if rng.random() < 0.4:
-        again = np.asarray(cv2.blur(again, (15, 3)), np.uint8)
+        again = np.asarray(cv2.blur(again, (25, 5)), np.uint8)
     paint(image, again, _INK, min(1.0, contrast * rng.uniform(0.7, 1.0)))
     joined = cv2.dilate(solid(np.maximum(again, there), 60), np.ones((3, 3), np.uint8))
     return np.asarray(joined, np.uint8)
@@ -109,7 +108,7 @@ def _hair(image: Image, rng: np.random.Generator, plan: Design, contrast: float)
     u = length * (t - 0.5)
     points = np.stack([x + u * np.cos(turn) - off * np.sin(turn), y + u * np.sin(turn) + off * np.cos(turn)], 1)
     alpha = _blank()
-    polyline(alpha, np.clip(points, LEFT, RIGHT), 2)
+    polyline(alpha, np.clip(points, LEFT, RIGHT), 3)
     paint(image, alpha, (30.0, 26.0, 24.0), min(1.0, 0.85 * contrast))
     return solid(alpha, 60)
 
@@ -117,7 +116,7 @@ def _hair(image: Image, rng: np.random.Generator, plan: Design, contrast: float)
 def _burn(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:
     alpha, core = _blank(), _blank()
     x, y = _place(rng, 24)
-    radius = rng.uniform(10, 26)
+    radius = rng.uniform(14, 34)
     marks.spot(alpha, marks.blob(rng, x, y, radius, 0.3), 5.0)
     marks.spot(core, marks.blob(rng, x, y, 0.55 * radius, 0.4), 3.0)
     paint(image, alpha, (30.0, 52.0, 74.0), min(0.8, 0.7 * contrast))
@@ -135,5 +134,5 @@ def draw(rng: np.random.Generator, view: str, kinds: tuple[str, ...], knobs: Kno
     """A clean picture (512, 512, 3) without lens and sensor, and a mask for each of `kinds`."""
     plan, image = design(view), _surface(rng, view, knobs)
     masks = [_DRAW[kind](image, rng, plan, knobs.contrast) for kind in kinds]
-    pose = Pose(degrees=rng.normal(0, 0.9), x=rng.uniform(-8, 8), y=rng.uniform(-8, 8))
+    pose = Pose(degrees=rng.normal(0, 0.6), x=rng.uniform(-6, 6), y=rng.uniform(-6, 6))
     return pose.picture(image), tuple(pose.mask(mask) for mask in masks)

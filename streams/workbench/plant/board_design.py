@@ -51,26 +51,23 @@ def _rows(x: float, y: float, count: int, pitch: float, w: float, h: float, upri
 
 
 def _top_rows() -> list[list[Pad]]:
-    chip = [_rows(199, y, 9, 14, 7, 20) for y in (182, 328)] + [_rows(x, 199, 9, 14, 20, 7, True) for x in (182, 328)]
-    driver = [_rows(96, y, 6, 15, 8, 18) for y in (96, 152)]
-    plug = [[Pad(x=318 + 19 * k, y=72, w=15, h=15, round=True, drilled=True) for k in range(8)]]
-    small = [[Pad(x=x, y=y, w=14, h=18), Pad(x=x + 22, y=y, w=14, h=18)] for x in (84, 396) for y in range(230, 400, 34)]
-    below = [[Pad(x=x, y=y, w=16, h=13), Pad(x=x, y=y + 21, w=16, h=13)] for x in range(150, 390, 34) for y in (394,)]
-    tests = [[Pad(x=x, y=448, w=13, h=13, round=True)] for x in range(96, 260, 30)]
-    return [*chip, *driver, *plug, *small, *below, *tests]
+    chip = [_rows(158, y, 6, 28, 16, 34) for y in (176, 328)] + [_rows(x, 200, 4, 34, 34, 18, True) for x in (104, 352)]
+    plug = [[Pad(x=210 + 38 * k, y=82, w=28, h=28, round=True, drilled=True) for k in range(6)]]
+    small = [[Pad(x=420, y=y, w=30, h=26), Pad(x=420, y=y + 38, w=30, h=26)] for y in (150, 250, 350)]
+    below = [[Pad(x=x, y=424, w=26, h=36), Pad(x=x + 38, y=424, w=26, h=36)] for x in (100, 200, 300)]
+    return [*chip, *plug, *small, *below]
 
 
 def _bottom_rows() -> list[list[Pad]]:
-    plug = [[Pad(x=194 - 19 * k, y=72, w=15, h=15, round=True, drilled=True) for k in range(8)]]
-    power = [[Pad(x=110 + 56 * k, y=430, w=38, h=38, round=True, drilled=True) for k in range(6)]]
-    supply = [_rows(270, y, 8, 21, 12, 26) for y in (150, 222)]
-    small = [[Pad(x=x, y=y, w=15, h=19), Pad(x=x + 23, y=y, w=15, h=19)] for x in (88, 150) for y in range(150, 360, 40)]
-    tests = [[Pad(x=x, y=y, w=14, h=14, round=True)] for x in range(264, 440, 34) for y in (290, 336)]
-    return [*plug, *power, *supply, *small, *tests]
+    plug = [[Pad(x=302 - 38 * k, y=82, w=28, h=28, round=True, drilled=True) for k in range(6)]]
+    power = [[Pad(x=116 + 72 * k, y=418, w=50, h=50, round=True, drilled=True) for k in range(5)]]
+    supply = [_rows(250, y, 5, 38, 22, 44) for y in (170, 274)]
+    small = [[Pad(x=96, y=y, w=30, h=34), Pad(x=140, y=y, w=30, h=34)] for y in (160, 220, 280, 340)]
+    return [*plug, *power, *supply, *small]
 
 
-_TOP_PRINT = (("VL-204 C", 290, 118, 0.55), ("U1", 236, 262, 0.6), ("U7", 120, 130, 0.45), ("TP1-6", 272, 456, 0.42))
-_BOTTOM_PRINT = (("VERDICTLINE", 262, 76, 0.6), ("PSU 24V", 300, 192, 0.5), ("TP 7-18", 300, 374, 0.45), ("94V-0", 60, 122, 0.42))
+_TOP_PRINT = (("VL-204", 66, 128, 0.9), ("U1", 206, 266, 1.2), ("C", 66, 340, 0.9), ("J7", 440, 90, 0.8))
+_BOTTOM_PRINT = (("PSU 24V", 272, 230, 0.8), ("VERDICT", 262, 350, 1.0), ("94V-0", 340, 90, 0.8), ("B", 200, 310, 1.0))
 
 
 def _blank() -> Mask:
@@ -97,16 +94,16 @@ def _traces(rows: list[list[Pad]], seed: int) -> Mask:
     rng, alpha = np.random.default_rng(seed), _blank()
     pads = [pad for row in rows for pad in row]
     for pad in pads:
-        if rng.random() < 0.8:
+        if rng.random() < 0.5:
             out = np.array([np.sign(pad.x - SIDE / 2), 0.0]) if pad.w >= pad.h else np.array([0.0, np.sign(pad.y - SIDE / 2)])
             turned = out + rng.choice([-1.0, 1.0]) * out[::-1]
-            first = np.array([pad.x, pad.y]) + out * rng.uniform(14, 30)
-            last = first + turned * rng.uniform(5, 24)
+            first = np.array([pad.x, pad.y]) + out * rng.uniform(24, 44)
+            last = first + turned * rng.uniform(8, 30)
             path = np.clip(np.stack([np.array([pad.x, pad.y]), first, last]), LEFT + 12, RIGHT - 12)
-            polyline(alpha, path, 3)
-            cv2.circle(alpha, (round(path[2, 0]), round(path[2, 1])), 5, (255,), -1, cv2.LINE_AA)
+            polyline(alpha, path, 5)
+            cv2.circle(alpha, (round(path[2, 0]), round(path[2, 1])), 8, (255,), -1, cv2.LINE_AA)
     for y in range(LEFT + 12, RIGHT, 120):
-        polyline(alpha, np.array([[LEFT + 10.0, y], [LEFT + 10, y + 70], [LEFT + 26, y + 86]]), 4)
+        polyline(alpha, np.array([[LEFT + 10.0, y], [LEFT + 10, y + 70], [LEFT + 26, y + 86]]), 6)
     cv2.rectangle(alpha, (RIGHT - 22, LEFT + 60), (RIGHT - 8, RIGHT - 60), (255,), -1)
     return alpha
 
@@ -114,14 +111,14 @@ def _traces(rows: list[list[Pad]], seed: int) -> Mask:
 def _print(texts: tuple[tuple[str, int, int, float], ...], rows: list[list[Pad]]) -> tuple[Mask, list[tuple[int, int, int, int]]]:
     alpha, labels = _blank(), []
     for text, x, y, scale in texts:
-        (width, height), low = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        cv2.putText(alpha, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,), 1, cv2.LINE_AA)
+        (width, height), low = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 2)
+        cv2.putText(alpha, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,), 2, cv2.LINE_AA)
         labels.append((x - 2, y - height - 2, x + width + 2, y + low + 2))
     for row in rows:
         if len(row) > 1:
-            x0, x1 = min(p.x - p.w / 2 for p in row) - 4, max(p.x + p.w / 2 for p in row) + 4
-            y0, y1 = min(p.y - p.h / 2 for p in row) - 4, max(p.y + p.h / 2 for p in row) + 4
-            cv2.rectangle(alpha, (round(x0), round(y0)), (round(x1), round(y1)), (200,), 1)
+            x0, x1 = min(p.x - p.w / 2 for p in row) - 5, max(p.x + p.w / 2 for p in row) + 5
+            y0, y1 = min(p.y - p.h / 2 for p in row) - 5, max(p.y + p.h / 2 for p in row) + 5
+            cv2.rectangle(alpha, (round(x0), round(y0)), (round(x1), round(y1)), (220,), 2)
     return alpha, labels
 
 

@@ -1,6 +1,6 @@
 """A turned metal disc: bore, six bolt holes, concentric tool marks and the two-sided glint that they throw.
 
-One grey picture, 0.1 mm a pixel. Knows how the part and its damage look; draws from the generator it is handed.
+One grey picture, 0.05 mm a pixel. Knows how the part and its damage look; draws from the generator it is handed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from streams.workbench.plant import marks
 from streams.workbench.plant.canvas import SIDE, FloatImage, fixed, noise, paint, polyline, shade, solid
 from streams.workbench.plant.parts import Image, Knobs, Mask
 
-MM_PER_PX = 0.1
+MM_PER_PX = 0.05
 KNOWN = ("scratch", "dent", "burr", "missing_hole")
 UNKNOWN = ("swarf", "corrosion")
 RIM, BORE, HOLE, CIRCLE, HOLES = 216.0, 62.0, 21.0, 142.0, 6  # radii in px; number of bolt holes
@@ -50,8 +50,8 @@ def _profile(rng: np.random.Generator, knobs: Knobs, length: int) -> FloatImage:
     """Grey against radius: fine feed marks, slow waves, bright chamfers."""
     r = np.arange(length) / 4
     feed = 5.5 * (1 + 0.5 * knobs.texture) * rng.uniform(0.97, 1.03)
-    fine = (5 + 5 * knobs.wear) * np.sin(2 * np.pi * r / feed + rng.uniform(0, 6))
-    steps = np.repeat(rng.normal(0, 4 + 5 * knobs.wear, length // 12 + 1), 12)[:length]
+    fine = (3.5 + 6 * knobs.wear) * np.sin(2 * np.pi * r / feed + rng.uniform(0, 6))
+    steps = np.repeat(rng.normal(0, 3 + 6 * knobs.wear, length // 12 + 1), 12)[:length]
     slow = np.interp(r, np.linspace(0, r[-1], 14), rng.normal(0, 4, 14))
     grey = 128 + fine + steps + slow
     grey[(r > RIM - 7) & (r <= RIM)] += 58 - 25 * knobs.wear
@@ -104,25 +104,25 @@ def _somewhere(rng: np.random.Generator, pose: _Pose, margin: float) -> tuple[fl
 
 
 def _scratch(image: Image, rng: np.random.Generator, pose: _Pose, contrast: float) -> Mask:
-    length = float(np.clip(rng.lognormal(3.4, 0.5), 11, 95))
+    length = float(np.clip(rng.lognormal(4.1, 0.5), 18, 200))
     x, y = _somewhere(rng, pose, 16)
     points = marks.stroke(rng, x, y, length, rng.uniform(0, np.pi))
-    width = int(rng.integers(1, 3))
+    width = int(rng.integers(3, 7))
     shadow, alpha = np.zeros_like(image), np.zeros_like(image)
-    polyline(shadow, points + 1.3, width)
+    polyline(shadow, points + 2.2, width)
     polyline(alpha, points, width)
-    strength = min(1.0, contrast * rng.uniform(0.35, 0.95))
+    strength = min(1.0, contrast * rng.uniform(0.45, 1.0))
     paint(image, shadow, 40.0, 0.6 * strength)
     paint(image, alpha, 238.0, strength)
     return np.maximum(solid(alpha, 60), solid(shadow, 120))
 
 
 def _dent(image: Image, rng: np.random.Generator, pose: _Pose, contrast: float) -> Mask:
-    radius = float(np.clip(rng.lognormal(2.1, 0.35), 4.5, 19))
+    radius = float(np.clip(rng.lognormal(2.8, 0.3), 7, 30))
     x, y = _somewhere(rng, pose, radius + 6)
     change, piece = marks.hollow(radius, pose.glint + rng.uniform(-0.3, 0.3))
     at = round(y) - len(change) // 2, round(x) - len(change) // 2
-    shade(image, change * np.float32(contrast * rng.uniform(24, 75)), at)
+    shade(image, change * np.float32(contrast * rng.uniform(45, 130)), at)
     mask = np.zeros_like(image)
     mask[at[0] : at[0] + len(piece), at[1] : at[1] + len(piece)] = piece
     return mask
@@ -134,10 +134,10 @@ def _burr(image: Image, rng: np.random.Generator, pose: _Pose, contrast: float) 
         x, y, radius, outward = pose.x, pose.y, RIM, 1.0
     else:
         (x, y), radius, outward = pose.hole(int(rng.integers(HOLES))), HOLE, -1.0
-    length = float(np.clip(rng.lognormal(3.1, 0.45), 10, 60))
+    length = float(np.clip(rng.lognormal(3.7, 0.45), 16, 110))
     middle, half = rng.uniform(0, 2 * np.pi), min(length / radius / 2, 1.4)
     turn = np.linspace(middle - half, middle + half, 15)
-    height = min(0.5 * radius, rng.uniform(4, 10)) * np.sin(np.linspace(0, np.pi, 15)) * rng.uniform(0.35, 1.0, 15)
+    height = min(0.5 * radius, rng.uniform(7, 21)) * np.sin(np.linspace(0, np.pi, 15)) * rng.uniform(0.35, 1.0, 15)
     edge = np.concatenate([radius + outward * height, np.full(15, radius - outward * 2.5)])
     both = np.concatenate([turn, turn[::-1]])
     outline = np.stack([x + edge * np.cos(both), y + edge * np.sin(both)], 1)

@@ -21,7 +21,7 @@ KNOWN = ("stain", "broken_thread", "double_pick", "hole")
 UNKNOWN = ("crease", "snag")
 _FIELD = 592  # the loom's grid, larger than the view by what turning and shifting may need
 _EDGE = (_FIELD - SIDE) // 2
-_THREAD, _LOOMS = 10.5, 4
+_THREAD, _LOOMS = 13.0, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class _Loom:
 
 def _threads(rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Thread number and place inside the thread (0..1) of every pixel of a line."""
-    borders = np.concatenate([[0], np.cumsum(rng.normal(_THREAD, 0.45, int(_FIELD / _THREAD) + 12))])
+    borders = np.concatenate([[0], np.cumsum(rng.normal(_THREAD, 0.5, int(_FIELD / _THREAD) + 12))])
     at = np.arange(_FIELD) + 0.5
     number = np.searchsorted(borders, at, side="right") - 1
     return number, (at - borders[number]) / np.diff(borders)[number]
@@ -91,25 +91,25 @@ def _fray(image: Image, rng: np.random.Generator, x: float, y: float, reach: flo
 
 
 def _stain(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
-    radius = float(np.clip(rng.lognormal(3.1, 0.45), 9, 60))
+    radius = float(np.clip(rng.lognormal(3.3, 0.4), 11, 66))
     alpha = np.zeros_like(image)
     marks.spot(alpha, marks.blob(rng, *_place(rng, radius), radius, 0.35, rng.uniform(1, 1.5)), 3.0)
     dark = (image * np.float32(0.35)).astype(np.float32)
-    paint(image, alpha, dark, min(1.0, contrast * rng.uniform(0.16, 0.6)))
+    paint(image, alpha, dark, min(1.0, contrast * rng.uniform(0.28, 0.8)))
     return solid(alpha)
 
 
 def _broken_thread(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
     """A lying thread is gone over some length; the ends stand off."""
-    length = float(np.clip(rng.lognormal(3.7, 0.5), 16, 150))
+    length = float(np.clip(rng.lognormal(4.1, 0.45), 22, 190))
     x, y = _place(rng, length / 2)
     rows = loom.pick(int(loom.rows[round(y)]))
     columns = slice(round(x - length / 2), round(x + length / 2))
     alpha = np.zeros_like(image)
     alpha[rows, columns] = 255
     under = image.astype(np.float32) * np.float32(0.5)
-    under[rows, columns] = 26 + 0.45 * loom.across[rows.start - 11, columns] * 205
-    paint(image, alpha, under, min(1.0, contrast * rng.uniform(0.45, 1.0)))
+    under[rows, columns] = 26 + 0.45 * loom.across[rows.start - 13, columns] * 205
+    paint(image, alpha, under, min(1.0, contrast * rng.uniform(0.6, 1.0)))
     middle = (rows.start + rows.stop) / 2
     for end in (columns.start, columns.stop):
         _fray(image, rng, end, middle, 2, 2)
@@ -132,7 +132,7 @@ def _double_pick(image: Image, rng: np.random.Generator, loom: _Loom, contrast: 
 
 
 def _hole(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
-    radius = float(np.clip(rng.lognormal(2.4, 0.4), 5, 30))
+    radius = float(np.clip(rng.lognormal(2.5, 0.4), 6, 32))
     x, y = _place(rng, radius)
     alpha = np.zeros_like(image)
     marks.spot(alpha, marks.blob(rng, x, y, radius, 0.4, rng.uniform(1, 1.4)), 0.8)
