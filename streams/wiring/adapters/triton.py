@@ -1,7 +1,8 @@
 """Triton over gRPC: one request, one answer, one of two fates. Knows no model.
 
-Uses the stubs of the tritonclient package without its wrappers, which cost time on each call and copy each tensor. No
-retries here: backing off is the engine's business. A client belongs to the event loop in which it was made.
+Uses the generated stubs of the tritonclient package: its wrappers cost the same CPU (0.3 ms a small call, 0.7-1.2 ms with an
+image, both ways), but turn status codes into text. No retries here: backing off is the engine's business. A client belongs
+to the event loop in which it was made.
 """
 
 from __future__ import annotations
