@@ -1,0 +1,65 @@
+"""An idempotent producer whose acknowledgements are futures of the asyncio loop. Knows no message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from schemas.envelope import Record
+from streams.wiring.driver import producer_config, send
+from streams.wiring.engines.clock import BrokerClock
+
+_LOG_APPEND_TIME = 2
+_SLEEP_S, _LONGEST_SLEEP_S = 0.004, 0.05
+
+
+class Acks:
+    """`serve` must run while records are under way; it sleeps without polling when there are none."""
+
+    def __init__(self, client: dict[str, Any], clock: BrokerClock) -> None:
+        self._producer = Producer(producer_config(client))
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._busy = asyncio.Event()
+        self._waiting = 0
+
+    async def deliver(self, records: Sequence[Record]) -> None:
+        """Returns when the broker has all of them. Raises KafkaException where one is refused or not delivered in time."""
+        if len(records) == 1:
+            await self._send(records[0])
+        elif records:
+            await asyncio.gather(*[self._send(record) for record in records])
+
+    async def serve(self) -> None:
+        """Take delivery reports on the loop's own thread, until cancelled."""
+        while True:
+            await self._busy.wait()
+            self._busy.clear()
+            sleep_s = _SLEEP_S
+            while self._waiting:
+                await asyncio.sleep(sleep_s)
+                sleep_s = _SLEEP_S if self._producer.poll(0) else min(sleep_s * 1.5, _LONGEST_SLEEP_S)
+
+    def flush(self, timeout_s: float) -> int:
+        """How many records are left. Blocks: call it on another thread."""
+        return int(self._producer.flush(timeout_s))
+
+    def _send(self, record: Record) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self._loop.create_future()
+        sent_ms = self._clock.wall_ms()
+
+        def report(error: KafkaError | None, message: Message) -> None:
+            self._waiting -= 1
+            kind, append_ms = message.timestamp()
+            if error is None and kind == _LOG_APPEND_TIME:
+                self._clock.reported(sent_ms, append_ms)
+            if not future.done():
+                future.set_exception(KafkaException(error)) if error is not None else future.set_result(None)
+
+        send(self._producer, record, report)
+        self._waiting += 1
+        self._busy.set()
+        return future
