@@ -1,7 +1,7 @@
 """A real single-node Apache Kafka (KRaft, one process) on this machine. Knows no topic and no message.
 
-    with EmbeddedKafka(Path("data")) as kafka:  # the folder keeps the log; without it: temporary
-        Producer({"bootstrap.servers": kafka.bootstrap})
+with EmbeddedKafka(Path("data")) as kafka:  # the folder keeps the log; without it: temporary
+    Producer({"bootstrap.servers": kafka.bootstrap})
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ class EmbeddedKafka:
             except KafkaException as error:
                 if time.monotonic() > end:
                     self.kill()
-                    raise ServerStartError(f"Kafka did not answer within {self.timeout_s:.0f} s; its log is {self.log}") from error
+                    raise ServerStartError(
+                        f"Kafka did not answer within {self.timeout_s:.0f} s; its log is {self.log}"
+                    ) from error
 
     def trouble(self) -> str | None:
         """Why it has to be started again; None while it runs."""

@@ -53,7 +53,9 @@ def clear_errors(what: str, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ServerStartError(f"{what}: no space left on the disk of {folder}; free some, or choose another folder") from error
+            raise ServerStartError(
+                f"{what}: no space left on the disk of {folder}; free some, or choose another folder"
+            ) from error
         raise ServerStartError(f"{what}: {folder}: {error.strerror or error}") from error
 
 
