@@ -1,0 +1,166 @@
+"""What the processors that ask models share: the model that the stamp names, the call, its time and version, failures.
+
+Knows Triton and the engine; the three stages know what their answers mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from schemas.codec import record_of
+from schemas.common import ModelRef, Stage
+from schemas.envelope import Received, Record
+from schemas.evidence import Observation
+from schemas.ids import evidence_id
+from schemas.model_set import ModelSetV1, ModelV1
+from schemas.topics import DEAD_LETTER
+from streams.capture.image import use_one_thread
+from streams.evidence.tensors import Array, Tensor, names
+from streams.fates import Unprocessable
+from streams.metrics import MODEL_SECONDS
+from streams.settings import Settings
+from streams.wiring.adapters.triton import TritonClient
+from streams.wiring.engines.dead import Dead
+from streams.wiring.engines.flow import Flow
+from streams.wiring.processors.failures import Part, doomed, failed, failed_unread
+
+T = TypeVar("T")
+_LARGE_BYTES = 512 << 10  # decoding takes longer than a turn of the loop may last; below it a thread costs more than it gives
+_PROBE_S = 2.0
+
+
+class ModelSets(Protocol):
+    """Where versions are looked up by digest. May read Kafka: called on a thread."""
+
+    def model_set(self, digest: str) -> ModelSetV1 | None: ...
+
+
+class Inference:
+    """One stage's use of Triton. Versions that were looked up are kept: there are as many as fits were made."""
+
+    def __init__(self, stage: Stage, settings: Settings, sets: ModelSets) -> None:
+        if settings.triton is None:
+            raise ValueError("VERDICTLINE_TRITON is not set: name a Triton (host:port), or use `verdictline demo` or `up`")
+        self.stage = stage
+        self._address, self._deadline_s, self._profile = settings.triton, settings.triton_deadline_s, settings.profile
+        self._sets = sets
+        self._known: dict[str, ModelSetV1] = {}
+        self._asked: set[tuple[str, int]] = set()
+        self._client: TritonClient | None = None
+        self._seconds = MODEL_SECONDS.labels(stage)
+
+    # ---------------------------------------------------------------- models
+    def known(self, digest: str | None) -> ModelSetV1 | None:
+        """Without looking it up."""
+        return self._known.get(digest or "")
+
+    def may_need(self, digest: str | None) -> bool:
+        """False where the stamp names a set that is known to lack this stage."""
+        models = self.known(digest)
+        return models is None or models.model(self.stage) is not None
+
+    async def model(self, part: Part) -> ModelV1 | None:
+        """The stamped model of this stage, None where the set has none.
+
+        Raises Unprocessable `unknown_model_set`, or `wrong_profile` where its calibration was not made for this machine.
+        """
+        models = self._known.get(part.model_set)
+        if models is None:
+            models = await asyncio.to_thread(self._sets.model_set, part.model_set)
+            if models is None:
+                raise Unprocessable("unknown_model_set", part.model_set)
+            self._known[part.model_set] = models
+        model = models.model(self.stage)
+        if model is not None and model.ref.profile != self._profile:
+            raise Unprocessable("wrong_profile", f"{model.ref.name} is calibrated for {model.ref.profile}, not {self._profile}")
+        return model
+
+    # ---------------------------------------------------------------- Triton
+    async def ask(self, model: ModelRef, inputs: Mapping[str, Array], outputs: Sequence[Tensor]) -> Mapping[str, Array]:
+        """Raises Unavailable, Unprocessable `bad_tensor`, and `wrong_model_version` where another version answered."""
+        if self._client is None:
+            self._client = TritonClient(self._address)
+        begin = time.perf_counter()
+        answer = await self._client.infer(model.name, model.version, inputs, names(outputs), self._deadline_s)
+        self._seconds.observe(time.perf_counter() - begin)
+        if answer.model_version != model.version:
+            raise Unprocessable("wrong_model_version", f"{model.name}: asked {model.version}, answered {answer.model_version}")
+        self._asked.add((model.name, model.version))
+        return answer.outputs
+
+    async def ready(self) -> bool:
+        """Triton is alive, and serves what this process has asked it for."""
+        async with TritonClient(self._address) as probe:
+            return await probe.live() and all([await probe.ready(name, version) for name, version in self._asked])
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    # ---------------------------------------------------------------- results
+    def evidence(self, message: Observation) -> Record:
+        """The record of what was observed."""
+        identity = evidence_id(message.inspection, self.stage, view=message.view, model_set=message.model_set)
+        return record_of(message, id=identity, station=message.station, subject=message.inspection)
+
+    def failed(self, part: Part, reason: str, detail: str) -> Record:
+        return failed(part, self.stage, doomed(self.stage, self.known(part.model_set)), reason, detail)
+
+    def on_dead(self, received: Received, dead: Dead, part: Part | None) -> list[Record]:
+        """What goes out beside a dead letter."""
+        if part is None:
+            return failed_unread(received, self.stage, dead.reason, dead.detail)
+        return [self.failed(part, dead.reason, dead.detail)]
+
+
+class StageFlow(Flow):
+    """The engine with a stage in it: ready only while Triton is, and its channel closed at the end."""
+
+    def __init__(self, inference: Inference, **engine: Any) -> None:
+        super().__init__(**engine)
+        self._inference, self._serves = inference, False
+
+    async def run(self) -> None:
+        probing = asyncio.create_task(self._probe())
+        try:
+            await super().run()
+        finally:
+            probing.cancel()
+            await self._inference.close()
+
+    def ready(self) -> bool:
+        return self._serves and super().ready()
+
+    async def _probe(self) -> None:
+        while True:
+            self._serves = await self._inference.ready()
+            await asyncio.sleep(_PROBE_S)
+
+
+def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: str, **more: Any) -> StageFlow:
+    """The engine as every stage uses it. more: topics, handler, on_dead, accept."""
+    use_one_thread()
+    return StageFlow(
+        inference,
+        group=group,
+        instance=f"{group}-{slot}",
+        dead_letter_topic=DEAD_LETTER,
+        client=settings.client(),
+        concurrency=settings.concurrency,
+        **more,
+    )
+
+
+async def off_loop_if_large(data: bytes, function: Callable[..., T], *arguments: Any) -> T:
+    """function(data, *arguments): beside the loop where the image is large (OpenCV lets go of the lock)."""
+    if len(data) > _LARGE_BYTES:
+        return await asyncio.to_thread(function, data, *arguments)
+    return function(data, *arguments)
+
+
+def expired(due_ms: float, now_ms: float) -> str | None:
+    """Why this answer would come too late, None where it would not."""
+    return f"due {now_ms - due_ms:.0f} ms ago" if due_ms <= now_ms else None
