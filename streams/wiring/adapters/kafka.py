@@ -130,7 +130,7 @@ def read_all(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: flo
     end = ends(client, topics, timeout_s=timeout_s)
     first = starts(client, topics, timeout_s=timeout_s)
     todo = {key for key, offset in end.items() if offset > first[key]}
-    with Reader(client, [TopicPartition(*key, first[key]) for key in todo]) as reader:
+    with Reader(client, [TopicPartition(*key, first[key]) for key in todo], wait_ms=20) as reader:
         while todo:
             records = reader.take(timeout_s)
             if records is None:
@@ -159,12 +159,17 @@ def follow(
 class Reader:
     """Reads fixed partitions from given offsets. at: the offset that each partition has been read to."""
 
-    def __init__(self, client: Mapping[str, Any], begin: Sequence[TopicPartition]) -> None:
+    def __init__(self, client: Mapping[str, Any], begin: Sequence[TopicPartition], *, wait_ms: int = 500) -> None:
         self.at: dict[Key, int] = {key_of(place): place.offset for place in begin}
         self._consumer = Consumer(
             consumer_config(
                 {**_QUIET, **client},
-                **{"group.id": "verdictline-reader", "auto.offset.reset": "earliest", "enable.partition.eof": True},
+                **{
+                    "group.id": "verdictline-reader",
+                    "auto.offset.reset": "earliest",
+                    "enable.partition.eof": True,
+                    "fetch.wait.max.ms": wait_ms,
+                },
             )
         )
         self._consumer.assign(list(begin))
