@@ -47,11 +47,13 @@ def _place(rng: np.random.Generator, margin: float) -> tuple[float, float]:
 
 
 def _missing_pad(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:
-    """The pad came off, or half of it."""
-    pad = plan.pads[int(rng.integers(len(plan.pads)))]
-    alpha = pad_mask(pad, 1.5)
-    if rng.random() < 0.35:  # half of it stayed
-        alpha[: round(pad.y)] = 0
+    """A pad came off, or two neighbours, or half of one."""
+    first, second = plan.neighbours[int(rng.integers(len(plan.neighbours)))]
+    alpha, luck = pad_mask(first, 2), rng.random()
+    if luck < 0.2:
+        alpha[: round(first.y)] = 0
+    elif luck < 0.7:
+        alpha = np.maximum(alpha, pad_mask(second, 2))
     paint(image, alpha, _LAMINATE, min(1.0, contrast * rng.uniform(0.75, 1.0)))
     return solid(alpha)
 
@@ -64,7 +66,9 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
     reach = min(first.h if along[0] else first.w, 30) * 0.3
     points += rng.uniform(-reach, reach) * np.array([-along[1], along[0]]) / np.hypot(*along)
     alpha = _blank()
-    polyline(alpha, points, int(rng.integers(10, 25)))
+    width = rng.uniform(10, 30)
+    polyline(alpha, points, round(width))
+    marks.spot(alpha, marks.blob(rng, *points.mean(0), 0.7 * width, 0.4))
     gleam = (noise(rng, SIDE, SIDE, 2.0) * np.float32(16))[..., None] + np.asarray(_TIN, np.float32)
     paint(image, alpha, gleam.astype(np.float32), min(1.0, contrast * rng.uniform(0.7, 1.0)))
     return np.asarray(np.minimum(solid(alpha), np.uint8(255) - solid(plan.tin)), np.uint8)
@@ -89,10 +93,10 @@ def _misprint(image: Image, rng: np.random.Generator, plan: Design, contrast: fl
     x0, y0, x1, y1 = plan.labels[int(rng.integers(len(plan.labels)))]
     there = _blank()
     there[y0:y1, x0:x1] = plan.ink[y0:y1, x0:x1]
-    shift = np.round(rng.choice([-1, 1], 2) * rng.uniform([7, 5], [18, 12])).astype(int)
+    shift = np.round(rng.choice([-1, 1], 2) * rng.uniform([9, 8], [24, 20])).astype(int)
     again = np.roll(there, (int(shift[1]), int(shift[0])), (0, 1))
     if rng.random() < 0.4:
-        again = np.asarray(cv2.blur(again, (25, 5)), np.uint8)
+        again = np.asarray(cv2.blur(again, (41, 9)), np.uint8)
     paint(image, again, _INK, min(1.0, contrast * rng.uniform(0.7, 1.0)))
     joined = cv2.dilate(solid(np.maximum(again, there), 60), np.ones((3, 3), np.uint8))
     return np.asarray(joined, np.uint8)

@@ -91,7 +91,7 @@ def _fray(image: Image, rng: np.random.Generator, x: float, y: float, reach: flo
 
 
 def _stain(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
-    radius = float(np.clip(rng.lognormal(3.3, 0.4), 11, 66))
+    radius = float(np.clip(rng.lognormal(3.6, 0.45), 12, 84))
     alpha = np.zeros_like(image)
     marks.spot(alpha, marks.blob(rng, *_place(rng, radius), radius, 0.35, rng.uniform(1, 1.5)), 3.0)
     dark = (image * np.float32(0.35)).astype(np.float32)
@@ -101,8 +101,8 @@ def _stain(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float)
 
 def _broken_thread(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
     """A lying thread is gone over some length; the ends stand off."""
-    length = float(np.clip(rng.lognormal(4.1, 0.45), 22, 190))
-    x, y = _place(rng, length / 2)
+    length = float(np.clip(rng.lognormal(4.6, 0.5), 24, 300))
+    x, y = _place(rng, min(length / 2, 150))
     rows = loom.pick(int(loom.rows[round(y)]))
     columns = slice(round(x - length / 2), round(x + length / 2))
     alpha = np.zeros_like(image)
@@ -118,7 +118,7 @@ def _broken_thread(image: Image, rng: np.random.Generator, loom: _Loom, contrast
 
 def _double_pick(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
     """Two lying threads in one shed: the pattern repeats a row and stands out."""
-    length = float(np.clip(rng.lognormal(4.9, 0.5), 50, 460))
+    length = float(np.clip(rng.lognormal(5.3, 0.5), 60, 500))
     x, y = _place(rng, min(length / 2, 200))
     row = int(loom.rows[round(y)])
     rows, above = loom.pick(row), loom.pick(row - 1)
@@ -126,13 +126,13 @@ def _double_pick(image: Image, rng: np.random.Generator, loom: _Loom, contrast: 
     double = cv2.resize(image[above, columns], (columns.stop - columns.start, rows.stop - rows.start))
     alpha, target = np.zeros_like(image), image.astype(np.float32)
     alpha[rows, columns] = 255
-    target[rows, columns] = np.float32(1.22) * double + np.float32(12)
+    target[rows, columns] = np.float32(1.35) * double + np.float32(18)
     paint(image, alpha, target, min(1.0, contrast * rng.uniform(0.55, 1.0)))
     return alpha
 
 
 def _hole(image: Image, rng: np.random.Generator, loom: _Loom, contrast: float) -> Mask:
-    radius = float(np.clip(rng.lognormal(2.5, 0.4), 6, 32))
+    radius = float(np.clip(rng.lognormal(2.8, 0.45), 6, 44))
     x, y = _place(rng, radius)
     alpha = np.zeros_like(image)
     marks.spot(alpha, marks.blob(rng, x, y, radius, 0.4, rng.uniform(1, 1.4)), 0.8)
