@@ -1,4 +1,4 @@
-"""A circuit board before assembly, photographed from both sides: `top` and `bottom`, 0.05 mm a pixel, in colour.
+"""A circuit board before assembly, photographed from both sides: `top` and `bottom`, 0.04 mm a pixel, in colour.
 
 Damage is drawn on the flat board; picture and masks are turned together.
 """
@@ -15,7 +15,7 @@ from streams.workbench.plant.board_design import LEFT, RIGHT, Design, design, pa
 from streams.workbench.plant.canvas import SIDE, FloatImage, Pose, noise, paint, polyline, solid
 from streams.workbench.plant.parts import Image, Knobs, Mask
 
-MM_PER_PX = 0.05
+MM_PER_PX = 0.04
 VIEWS = ("top", "bottom")
 KNOWN = ("missing_pad", "bridge", "scratch", "misprint")
 UNKNOWN = ("hair", "burn")
@@ -63,10 +63,10 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
     first, second = plan.neighbours[int(rng.integers(len(plan.neighbours)))]
     points = np.array([[first.x, first.y], [second.x, second.y]], np.float64)
     along = points[1] - points[0]
-    reach = min(first.h if along[0] else first.w, 30) * 0.3
+    reach = min(first.h if along[0] else first.w, 50) * 0.25
     points += rng.uniform(-reach, reach) * np.array([-along[1], along[0]]) / np.hypot(*along)
     alpha = _blank()
-    width = rng.uniform(10, 30)
+    width = rng.uniform(12, 40)
     polyline(alpha, points, round(width))
     marks.spot(alpha, marks.blob(rng, *points.mean(0), 0.7 * width, 0.4))
     gleam = (noise(rng, SIDE, SIDE, 2.0) * np.float32(16))[..., None] + np.asarray(_TIN, np.float32)
@@ -76,10 +76,10 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
 
 def _scratch(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:
     """Through the lacquer, down to the copper."""
-    length = float(np.clip(rng.lognormal(4.2, 0.45), 22, 220))
+    length = float(np.clip(rng.lognormal(4.5, 0.45), 28, 300))
     points = marks.stroke(rng, *_place(rng, length / 2), length, rng.uniform(0, np.pi))
     alpha, rim = _blank(), _blank()
-    width = int(rng.integers(3, 7))
+    width = int(rng.integers(4, 9))
     polyline(rim, points, width + 4)
     polyline(alpha, points, width)
     strength = min(1.0, contrast * rng.uniform(0.5, 1.0))
@@ -93,10 +93,10 @@ def _misprint(image: Image, rng: np.random.Generator, plan: Design, contrast: fl
     x0, y0, x1, y1 = plan.labels[int(rng.integers(len(plan.labels)))]
     there = _blank()
     there[y0:y1, x0:x1] = plan.ink[y0:y1, x0:x1]
-    shift = np.round(rng.choice([-1, 1], 2) * rng.uniform([9, 8], [24, 20])).astype(int)
+    shift = np.round(rng.choice([-1, 1], 2) * rng.uniform([12, 10], [36, 30])).astype(int)
     again = np.roll(there, (int(shift[1]), int(shift[0])), (0, 1))
     if rng.random() < 0.4:
-        again = np.asarray(cv2.blur(again, (41, 9)), np.uint8)
+        again = np.asarray(cv2.blur(again, (61, 13)), np.uint8)
     paint(image, again, _INK, min(1.0, contrast * rng.uniform(0.7, 1.0)))
     joined = cv2.dilate(solid(np.maximum(again, there), 60), np.ones((3, 3), np.uint8))
     return np.asarray(joined, np.uint8)
@@ -108,11 +108,11 @@ def _hair(image: Image, rng: np.random.Generator, plan: Design, contrast: float)
     t = np.linspace(0, 1, 30)
     bend = rng.normal(0, 16, 4)
     off = sum(bend[k] * np.sin((k + 1) * np.pi * t + k) for k in range(4))
-    turn, length = rng.uniform(0, np.pi), rng.uniform(60, 130)
+    turn, length = rng.uniform(0, np.pi), rng.uniform(90, 200)
     u = length * (t - 0.5)
     points = np.stack([x + u * np.cos(turn) - off * np.sin(turn), y + u * np.sin(turn) + off * np.cos(turn)], 1)
     alpha = _blank()
-    polyline(alpha, np.clip(points, LEFT, RIGHT), 3)
+    polyline(alpha, np.clip(points, LEFT, RIGHT), 4)
     paint(image, alpha, (30.0, 26.0, 24.0), min(1.0, 0.85 * contrast))
     return solid(alpha, 60)
 
@@ -120,7 +120,7 @@ def _hair(image: Image, rng: np.random.Generator, plan: Design, contrast: float)
 def _burn(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:
     alpha, core = _blank(), _blank()
     x, y = _place(rng, 24)
-    radius = rng.uniform(14, 34)
+    radius = rng.uniform(20, 48)
     marks.spot(alpha, marks.blob(rng, x, y, radius, 0.3), 5.0)
     marks.spot(core, marks.blob(rng, x, y, 0.55 * radius, 0.4), 3.0)
     paint(image, alpha, (30.0, 52.0, 74.0), min(0.8, 0.7 * contrast))

@@ -51,23 +51,22 @@ def _rows(x: float, y: float, count: int, pitch: float, w: float, h: float, upri
 
 
 def _top_rows() -> list[list[Pad]]:
-    chip = [_rows(158, y, 6, 28, 16, 34) for y in (176, 328)] + [_rows(x, 200, 4, 34, 34, 18, True) for x in (104, 352)]
-    plug = [[Pad(x=210 + 38 * k, y=82, w=28, h=28, round=True, drilled=True) for k in range(6)]]
-    small = [[Pad(x=420, y=y, w=30, h=26), Pad(x=420, y=y + 38, w=30, h=26)] for y in (150, 250, 350)]
-    below = [[Pad(x=x, y=424, w=26, h=36), Pad(x=x + 38, y=424, w=26, h=36)] for x in (100, 200, 300)]
-    return [*chip, *plug, *small, *below]
+    chip = [_rows(150, y, 5, 52, 32, 60) for y in (176, 330)]
+    plug = [[Pad(x=236 + 62 * k, y=86, w=46, h=46, round=True, drilled=True) for k in range(4)]]
+    small = [[Pad(x=94 + 196 * k, y=430, w=52, h=50), Pad(x=160 + 196 * k, y=430, w=52, h=50)] for k in range(2)]
+    return [*chip, *plug, *small]
 
 
 def _bottom_rows() -> list[list[Pad]]:
-    plug = [[Pad(x=302 - 38 * k, y=82, w=28, h=28, round=True, drilled=True) for k in range(6)]]
-    power = [[Pad(x=116 + 72 * k, y=418, w=50, h=50, round=True, drilled=True) for k in range(5)]]
-    supply = [_rows(250, y, 5, 38, 22, 44) for y in (170, 274)]
-    small = [[Pad(x=96, y=y, w=30, h=34), Pad(x=140, y=y, w=30, h=34)] for y in (160, 220, 280, 340)]
+    plug = [[Pad(x=276 - 62 * k, y=86, w=46, h=46, round=True, drilled=True) for k in range(4)]]
+    power = [[Pad(x=110 + 96 * k, y=412, w=70, h=70, round=True, drilled=True) for k in range(4)]]
+    supply = [_rows(244, 210, 4, 62, 38, 80)]
+    small = [[Pad(x=84, y=y, w=48, h=52), Pad(x=150, y=y, w=48, h=52)] for y in (190, 270)]
     return [*plug, *power, *supply, *small]
 
 
-_TOP_PRINT = (("VL-204", 66, 128, 0.9), ("U1", 206, 266, 1.2), ("C", 66, 340, 0.9), ("J7", 440, 90, 0.8))
-_BOTTOM_PRINT = (("PSU 24V", 272, 230, 0.8), ("VERDICT", 262, 350, 1.0), ("94V-0", 340, 90, 0.8), ("B", 200, 310, 1.0))
+_TOP_PRINT = (("VL-2", 62, 100, 1.5), ("U1", 218, 276, 1.9))
+_BOTTOM_PRINT = (("PSU", 316, 98, 1.7), ("24V", 258, 330, 1.6))
 
 
 def _blank() -> Mask:
@@ -97,11 +96,11 @@ def _traces(rows: list[list[Pad]], seed: int) -> Mask:
         if rng.random() < 0.5:
             out = np.array([np.sign(pad.x - SIDE / 2), 0.0]) if pad.w >= pad.h else np.array([0.0, np.sign(pad.y - SIDE / 2)])
             turned = out + rng.choice([-1.0, 1.0]) * out[::-1]
-            first = np.array([pad.x, pad.y]) + out * rng.uniform(24, 44)
-            last = first + turned * rng.uniform(8, 30)
+            first = np.array([pad.x, pad.y]) + out * rng.uniform(44, 66)
+            last = first + turned * rng.uniform(10, 36)
             path = np.clip(np.stack([np.array([pad.x, pad.y]), first, last]), LEFT + 12, RIGHT - 12)
-            polyline(alpha, path, 5)
-            cv2.circle(alpha, (round(path[2, 0]), round(path[2, 1])), 8, (255,), -1, cv2.LINE_AA)
+            polyline(alpha, path, 8)
+            cv2.circle(alpha, (round(path[2, 0]), round(path[2, 1])), 12, (255,), -1, cv2.LINE_AA)
     for y in range(LEFT + 12, RIGHT, 120):
         polyline(alpha, np.array([[LEFT + 10.0, y], [LEFT + 10, y + 70], [LEFT + 26, y + 86]]), 6)
     cv2.rectangle(alpha, (RIGHT - 22, LEFT + 60), (RIGHT - 8, RIGHT - 60), (255,), -1)
@@ -111,14 +110,14 @@ def _traces(rows: list[list[Pad]], seed: int) -> Mask:
 def _print(texts: tuple[tuple[str, int, int, float], ...], rows: list[list[Pad]]) -> tuple[Mask, list[tuple[int, int, int, int]]]:
     alpha, labels = _blank(), []
     for text, x, y, scale in texts:
-        (width, height), low = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 2)
-        cv2.putText(alpha, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,), 2, cv2.LINE_AA)
+        (width, height), low = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 3)
+        cv2.putText(alpha, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,), 3, cv2.LINE_AA)
         labels.append((x - 2, y - height - 2, x + width + 2, y + low + 2))
     for row in rows:
         if len(row) > 1:
-            x0, x1 = min(p.x - p.w / 2 for p in row) - 5, max(p.x + p.w / 2 for p in row) + 5
-            y0, y1 = min(p.y - p.h / 2 for p in row) - 5, max(p.y + p.h / 2 for p in row) + 5
-            cv2.rectangle(alpha, (round(x0), round(y0)), (round(x1), round(y1)), (220,), 2)
+            x0, x1 = min(p.x - p.w / 2 for p in row) - 8, max(p.x + p.w / 2 for p in row) + 8
+            y0, y1 = min(p.y - p.h / 2 for p in row) - 8, max(p.y + p.h / 2 for p in row) + 8
+            cv2.rectangle(alpha, (round(x0), round(y0)), (round(x1), round(y1)), (220,), 3)
     return alpha, labels
 
 
@@ -163,7 +162,7 @@ def design(view: str) -> Design:
         _draw_pad(tin, pad)
     ink, labels = _print(texts, rows)
     ink = np.minimum(ink, np.uint8(255) - tin)
-    bare = _bare(np.maximum(_traces(rows, seed), np.asarray(cv2.dilate(tin, np.ones((5, 5), np.uint8)), np.uint8) // 2))
+    bare = _bare(np.maximum(_traces(rows, seed), np.asarray(cv2.dilate(tin, np.ones((9, 9), np.uint8)), np.uint8) // 2))
     plate = _fill(_tinned(bare, pads, tin), ink, _INK)
     near = tuple(pair for row in rows for pair in pairwise(row))
     return Design(
