@@ -153,7 +153,11 @@ class FailedV1(Message):
 
 
 class ReviewedV1(Message):
-    """A person's decision. Console -> triage. revision: the one it supersedes; looked_ms: image on the screen."""
+    """A person's decision. Console -> triage. revision: the one it supersedes; looked_ms: image on the screen.
+
+    supersedes, announced_at, lot, serial: copied from the verdict of that revision. Triage needs them where it was so long
+    ago that it has forgotten the part.
+    """
 
     TYPE = "verdictline.evidence.reviewed.v1"
     inspection: Inspection
@@ -168,6 +172,10 @@ class ReviewedV1(Message):
     role: Literal["operator", "reviewer", "engineer", "admin"]
     why: Annotated[str, StringConstraints(max_length=2000)] = ""
     looked_ms: int = Field(ge=0)
+    supersedes: Disposition | None = None
+    announced_at: Time | None = None
+    lot: Text | None = None
+    serial: Text | None = None
 
 
 class TickV1(Message):
