@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from streams.workbench.triton_stubs import Stub, StubWatch, find_stubs, reap
 _ATTEMPTS = 3
 _LOOK_EVERY_S = 1.0
 _HANG_AFTER_S = 30.0
+_ERROR_LINE = re.compile(r"E\d{4} ")
 
 
 class EmbeddedTriton:
@@ -122,6 +124,7 @@ class EmbeddedTriton:
             code = self._process.poll() if self._process else 0
             if code is None:
                 if self._is_ours() and self._get("/v2/health/ready") is not None:
+                    self._watch.dead(self.stubs(), self._is_ready)  # know them from the start
                     return
                 time.sleep(0.05)
             elif code < 0 and attempt < _ATTEMPTS:
@@ -229,4 +232,4 @@ class EmbeddedTriton:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             text = log.read(200_000).decode(errors="replace")
-        return first_line(text, lambda line: line.startswith(("E", "error", "Failed")) or "error" in line.lower())
+        return first_line(text, lambda line: line.startswith("error:") or (_ERROR_LINE.match(line) and "CudaDriver" not in line))

@@ -22,7 +22,7 @@ def affine(factor: float, batching: bool) -> bytes:
     """y = float(x) * factor of 4 bytes, as an ONNX file."""
     import numpy as np
 
-    shape = ["n", 4] if batching else [4]
+    shape: list[str | int | None] = ["n", 4] if batching else [4]
     nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), helper.make_node("Mul", ["f", "k"], ["y"])]
     graph = helper.make_graph(
         nodes,

@@ -1,0 +1,166 @@
+"""The embedded Kafka: its log and address outlive a crash, two brokers never share a folder, errors are one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.workbench.jars import TABLE, class_path, table
+from streams.workbench.java import find_java
+from streams.workbench.kafka import LARGEST_MESSAGE, EmbeddedKafka
+from streams.workbench.processes import ServerStartError, free_ports, is_free
+from tests.helpers.wait import wait_until
+
+pytestmark = pytest.mark.kafka
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from streams.workbench.kafka import EmbeddedKafka
+kafka = EmbeddedKafka(Path(sys.argv[1])).start()
+print(kafka.pid, kafka.bootstrap, flush=True)
+time.sleep(300)
+"""
+
+
+def send(bootstrap: str, topic: str, value: bytes) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "message.max.bytes": LARGEST_MESSAGE})
+    producer.produce(topic, value)
+    assert producer.flush(20) == 0
+
+
+def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    found: list[bytes] = []
+
+    def one_more() -> bool:
+        message = consumer.poll(0.2)
+        if message is not None and message.error() is None:
+            found.append(message.value() or b"")
+        return len(found) >= count
+
+    try:
+        consumer.subscribe([topic])
+        wait_until(one_more, 30, f"{count} messages of {topic}")
+    finally:
+        consumer.close()
+    return found
+
+
+def test_log_and_address_survive_a_crash_of_the_broker_and_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    with first.stdout as told:
+        pid, bootstrap = told.readline().split()
+    large = os.urandom(9 << 20)  # a dead letter may be as large
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    topic = NewTopic("kept", 1, 1, config={"max.message.bytes": str(LARGEST_MESSAGE)})
+    admin.create_topics([topic])["kept"].result(10)
+    send(bootstrap, "kept", large)
+    with pytest.raises(ServerStartError, match=r"port \d+ is taken"):
+        EmbeddedKafka(port=int(bootstrap.split(":")[1])).start()
+
+    first.kill()  # the parent: the broker must follow by itself
+    first.wait()
+    with EmbeddedKafka(tmp_path) as again:  # waits for the old one to leave, then finds its data
+        assert not psutil.pid_exists(int(pid))
+        assert again.bootstrap == bootstrap
+        monkeypatch.setattr("streams.workbench.kafka._LEAVING_S", 0.1)
+        with pytest.raises(ServerStartError, match="another Kafka runs on"):
+            EmbeddedKafka(tmp_path).start()
+        again.kill()
+        again.start()
+        send(bootstrap, "kept", b"after")
+        assert read(bootstrap, "kept", 2) == [large, b"after"]
+    assert is_free(again.port)
+
+
+def test_a_folder_that_is_not_kafkas_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "meta.properties").write_text("version=1\ncluster.id=somebody-else\nnode.id=7\n")
+    with pytest.raises(ServerStartError) as caught:
+        EmbeddedKafka(tmp_path).start()
+    assert "\n" not in str(caught.value)
+    assert "node" in str(caught.value)
+
+
+def test_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert Path(find_java()).name == "java"  # the wheel's
+    monkeypatch.setattr("streams.workbench.java._from_wheel", lambda: None)
+    with pytest.raises(ServerStartError, match="no Java 17 or newer in .JAVA_HOME, on PATH"):
+        find_java()
+
+
+def test_jars_are_verified_wherever_they_come_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cached = [Path(entry) for entry in class_path().split(os.pathsep)]
+    assert len(cached) == len(table()) == len(TABLE.read_text().splitlines()) == 46
+    for jar in cached:
+        (tmp_path / jar.name).symlink_to(jar)
+    monkeypatch.setenv("KAFKA_JARS", str(tmp_path))
+    assert class_path().count(str(tmp_path)) == 46
+    broken = tmp_path / cached[3].name
+    broken.unlink()
+    with pytest.raises(ServerStartError, match=f"{broken.name} is missing"):
+        class_path()
+    broken.write_bytes(cached[3].read_bytes()[:-1])
+    with pytest.raises(ServerStartError, match="not the file that the SHA-256 table lists"):
+        class_path()
+
+
+def test_a_killed_or_refused_download_leaves_no_broken_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    good = Path(class_path().split(os.pathsep)[0]).parent
+    cache = tmp_path / "cache"
+    (cache / f".{good.name}-left").mkdir(parents=True)  # by one that was killed
+    (cache / good.name).mkdir()
+    for jar in table()[1:]:
+        (cache / good.name / jar.name).symlink_to(good / jar.name)
+    missing = cache / good.name / table()[0].name
+    monkeypatch.setattr("jgo.maven._core.Artifact.resolve", lambda self: self_made(tmp_path, b"half"))
+    with pytest.raises(ServerStartError, match="its SHA-256 is not"):
+        class_path(cache)
+    monkeypatch.setattr("jgo.maven._core.Artifact.resolve", lambda self: raise_unreachable())
+    with pytest.raises(
+        ServerStartError, match=r"cannot be downloaded \(no route\); connect this machine once, or set KAFKA_JARS"
+    ):
+        class_path(cache)
+    assert not missing.exists()
+    assert [entry.name for entry in cache.iterdir() if entry.name.startswith(f".{good.name}-")] == []
+    whole = good / missing.name
+    monkeypatch.setattr("jgo.maven._core.Artifact.resolve", lambda self: self_made(tmp_path, whole.read_bytes()))
+    class_path(cache)
+    assert missing.read_bytes() == whole.read_bytes()
+
+
+def self_made(folder: Path, content: bytes) -> Path:
+    made = folder / "downloaded.jar"
+    made.write_bytes(content)
+    return made
+
+
+def raise_unreachable() -> Path:
+    raise RuntimeError("no route")
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(Path("/dev/full") / "data")
+    with pytest.raises(ServerStartError, match="Kafka cannot use its data folder: /dev/full/data: Not a directory"):
+        broker.start()
+
+
+def test_sigterm_stops_the_broker_in_order(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path, port=free_ports(1)[0]).start()
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGTERM)
+    wait_until(lambda: broker.trouble(), 20, "the broker's end")
+    assert broker.trouble() == "it ended with 143"
+    broker.stop()
