@@ -68,7 +68,8 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
     alpha = _blank()
     width = rng.uniform(12, 40)
     polyline(alpha, points, round(width))
-    marks.spot(alpha, marks.blob(rng, *points.mean(0), 0.7 * width, 0.4))
+    x, y = points.mean(0)
+    marks.spot(alpha, marks.blob(rng, float(x), float(y), 0.7 * width, 0.4))
     gleam = (noise(rng, SIDE, SIDE, 2.0) * np.float32(16))[..., None] + np.asarray(_TIN, np.float32)
     paint(image, alpha, gleam.astype(np.float32), min(1.0, contrast * rng.uniform(0.7, 1.0)))
     return np.asarray(np.minimum(solid(alpha), np.uint8(255) - solid(plan.tin)), np.uint8)
@@ -137,6 +138,6 @@ _DRAW = {
 def draw(rng: np.random.Generator, view: str, kinds: tuple[str, ...], knobs: Knobs) -> tuple[Image, tuple[Mask, ...]]:
     """A clean picture (512, 512, 3) without lens and sensor, and a mask for each of `kinds`."""
     plan, image = design(view), _surface(rng, view, knobs)
-    masks = [_DRAW[kind](image, rng, plan, knobs.contrast) for kind in kinds]
     pose = Pose(degrees=rng.normal(0, 0.6), x=rng.uniform(-6, 6), y=rng.uniform(-6, 6))
+    masks = [_DRAW[kind](image, rng, plan, knobs.contrast) for kind in kinds]
     return pose.picture(image), tuple(pose.mask(mask) for mask in masks)

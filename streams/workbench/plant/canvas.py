@@ -131,7 +131,7 @@ def finish(image: Image, rng: np.random.Generator, knobs: Knobs, noise_level: fl
     gain = knobs.light_gain * rng.uniform(0.94, 1.06)
     slope = rng.normal(0, 0.04, 2) + rng.choice([-1, 1]) * np.array([knobs.light_tilt, 0])
     across = np.linspace(-0.5, 0.5, width, dtype=np.float32)
-    light = (gain * (1 + slope[0] * across[None, :] + slope[1] * across[: height, None])).astype(np.float32)
+    light = (gain * (1 + slope[0] * across[None, :] + slope[1] * across[:height, None])).astype(np.float32)
     blur_px = float(np.hypot(rng.uniform(0.35, 0.6), knobs.blur_px))
     soft = np.asarray(cv2.GaussianBlur(image, (0, 0), blur_px), np.uint8)
     grain = noise(rng, height, width) * np.float32(noise_level * rng.uniform(0.8, 1.2))

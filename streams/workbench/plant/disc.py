@@ -191,10 +191,10 @@ _DRAW = {
 
 def draw(rng: np.random.Generator, view: str, kinds: tuple[str, ...], knobs: Knobs) -> tuple[Image, tuple[Mask, ...]]:
     """A clean picture (512, 512) grey without lens and sensor, and a mask for each of `kinds`."""
-    middle = SIDE / 2 - 0.5
+    middle, hole = SIDE / 2 - 0.5, int(rng.integers(HOLES))
     pose = _Pose(
         x=middle + int(rng.integers(-14, 15)), y=middle + int(rng.integers(-14, 15)), turn=rng.uniform(0, 2 * np.pi),
-        glint=float(rng.normal(0.7, 0.16)), missing=int(rng.integers(HOLES)) if "missing_hole" in kinds else None,
+        glint=float(rng.normal(0.7, 0.16)), missing=hole if "missing_hole" in kinds else None,
     )  # fmt: skip
     image = _face(rng, pose, knobs)
     _drill(image, pose, knobs.wear)

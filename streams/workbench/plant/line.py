@@ -6,28 +6,25 @@ of part n. A training set draws from another stream than the parts that run.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from zlib import crc32
 
 import numpy as np
 
+from streams.workbench.plant import naming
 from streams.workbench.plant.canvas import encode, finish, measure
 from streams.workbench.plant.parts import GOOD, Defect, Knobs, Labelled, Mask, Part, PlantStation, RenderedView
 from streams.workbench.plant.products import PRODUCTS, Product, product_named
 
-SITE = "plant-a"
-LOT = 40  # parts
-_STATION = re.compile(rf"{SITE}/line-([1-9][0-9]*)/cam-1")
 _RUN, _TRAIN = 1, 2
 _SECOND = 0.08  # share of defective parts with two defects
 
 
 def stations(lines: int = 3) -> tuple[PlantStation, ...]:
     """The plant's stations, one a line; products take turns."""
-    names = [f"{SITE}/line-{k}/cam-1" for k in range(1, lines + 1)]
-    return tuple(PlantStation(name=name, product=p.name, views=p.views) for name in names for p in [_product_at(name)])
+    made = [(name, _product_at(name)) for name in map(naming.station_name, range(1, lines + 1))]
+    return tuple(PlantStation(name=name, product=product.name, views=product.views) for name, product in made)
 
 
 def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
@@ -37,10 +34,9 @@ def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
     rng = np.random.default_rng([_RUN, seed, crc32(station.encode()), n])
     kinds = _kinds(rng, product, knobs)
     views, defects = _pictures(rng, product, kinds, knobs)
-    line = station.split("/")[1]
     return Part(
-        station=station, n=n, product=product.name, lot=f"{product.name}-{line}-{n // LOT:04d}",
-        serial=f"{product.name}-{line}-{n:08d}", views=views, defects=defects, mm_per_px=product.mm_per_px,
+        station=station, n=n, product=product.name, lot=naming.lot(product.name, station, n),
+        serial=naming.serial(product.name, station, n), views=views, defects=defects, mm_per_px=product.mm_per_px,
     )  # fmt: skip
 
 
@@ -55,25 +51,25 @@ def training_set(seed: int, product: str, per_class: int, good: int, knobs: Knob
     return [item for kind, count in wanted for k in range(count) for item in _labelled(seed, made, kind, k, knobs)]
 
 
-def save(items: Sequence[Labelled], folder: Path) -> None:
-    """Write `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv, as a fit reads them."""
-    rows = ["stem,group,class,view"]
-    for item in items:
-        place = folder / GOOD if item.kind == GOOD else folder / "defect" / item.kind
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{item.stem}{item.suffix}").write_bytes(item.encoded)
-        if item.mask is not None:
-            (folder / "masks" / item.kind).mkdir(parents=True, exist_ok=True)
-            (folder / "masks" / item.kind / f"{item.stem}.png").write_bytes(item.mask)
-        rows.append(f"{item.stem},{item.group},{item.kind},{item.view}")
-    (folder / "groups.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+@dataclass(frozen=True, kw_only=True)
+class SimulatedPlant:
+    """The functions above with seed and knobs bound."""
+
+    seed: int
+    knobs: Knobs = field(default_factory=Knobs)
+
+    def stations(self, lines: int = 3) -> tuple[PlantStation, ...]:
+        return stations(lines)
+
+    def part(self, station: str, n: int) -> Part:
+        return plant(self.seed, station, n, self.knobs)
+
+    def training_set(self, product: str, per_class: int, good: int) -> list[Labelled]:
+        return training_set(self.seed, product, per_class, good, self.knobs)
 
 
 def _product_at(station: str) -> Product:
-    found = _STATION.fullmatch(station)
-    if not found:
-        raise ValueError(f"the simulated plant has no station {station!r}; its stations are {SITE}/line-1/cam-1, line-2, ...")
-    return list(PRODUCTS.values())[(int(found[1]) - 1) % len(PRODUCTS)]
+    return list(PRODUCTS.values())[(naming.line_number(station) - 1) % len(PRODUCTS)]
 
 
 def _kinds(rng: np.random.Generator, product: Product, knobs: Knobs) -> tuple[str, ...]:
@@ -102,9 +98,7 @@ def _pictures(
         image = finish(clean, rng, knobs)
         defects += [_defect(product, kind, name, mask) for kind, mask in zip(here, masks, strict=True)]
         views.append(
-            RenderedView(
-                name=name, encoded=encode(image, product.suffix), content_type=product.content_type, image=image, masks=masks
-            )
+            RenderedView(name=name, encoded=encode(image, product.suffix), content_type=product.content_type, masks=masks)
         )
     return tuple(views), tuple(defects)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -71,13 +73,20 @@ class Defect:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RenderedView:
-    """One picture of a part. encoded: the file; image: the same before encoding; masks: one a defect of this view."""
+    """One picture of a part. encoded: the file; masks: one a defect of this view, in the order of the part's defects."""
 
     name: str
     encoded: bytes
     content_type: str
-    image: Image
     masks: tuple[Mask, ...] = ()
+
+    @cached_property
+    def image(self) -> Image:
+        """The pixels. Raises ValueError where the file is no picture."""
+        pixels = cv2.imdecode(np.frombuffer(self.encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise ValueError(f"{self.name}: {len(self.encoded)} bytes, not a picture")
+        return np.asarray(pixels, np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,3 +138,13 @@ class Labelled:
     group: str
     view: str
     mask: bytes | None = None
+
+
+class Plant(Protocol):
+    """Anything that makes parts: rendered, or from a folder. `part` is pure: the same n is the same part."""
+
+    def stations(self, lines: int = 3) -> tuple[PlantStation, ...]: ...
+
+    def part(self, station: str, n: int) -> Part: ...
+
+    def training_set(self, product: str, per_class: int, good: int) -> list[Labelled]: ...

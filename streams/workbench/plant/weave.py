@@ -188,6 +188,6 @@ def draw(rng: np.random.Generator, view: str, kinds: tuple[str, ...], knobs: Kno
     """A clean picture (512, 512, 3) without lens and sensor, and a mask for each of `kinds`."""
     loom = _loom(int(rng.integers(_LOOMS)))
     cloth = _cloth(rng, loom, knobs)
-    masks = [_DRAW[kind](cloth, rng, loom, knobs.contrast) for kind in kinds]
     pose = Pose(degrees=rng.normal(0, 1.6), x=rng.uniform(-11, 11), y=rng.uniform(-11, 11))
+    masks = [_DRAW[kind](cloth, rng, loom, knobs.contrast) for kind in kinds]
     return _dye(pose.picture(cloth), knobs.texture), tuple(pose.mask(mask) for mask in masks)
