@@ -6,6 +6,7 @@ The announcement is the memory: everything that is sent again after a crash is m
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,7 @@ from schemas.codec import enveloped, record_of
 from schemas.common import Purpose, canonical, fault
 from schemas.envelope import Record
 from schemas.evidence import AnnouncedV1, ViewV1
-from schemas.ids import InspectionId, evidence_id, parse_inspection
+from schemas.ids import InspectionId, evidence_id
 from streams.capture.image_header import BYTE_LIMIT, PIXEL_LIMIT, sniff
 from streams.fates import Unprocessable
 
@@ -157,9 +158,7 @@ class StationMemory:
         return {"visits": self.visits, "stamps": stamps}
 
     def saw(self, announced: AnnouncedV1) -> None:
-        kept = KeptStamp(
-            policy=announced.policy, model_set=announced.model_set, decide_within_s=announced.decide_within_s
-        )
+        kept = KeptStamp(policy=announced.policy, model_set=announced.model_set, decide_within_s=announced.decide_within_s)
         if self.stamps.get(announced.product) != kept:
             self.stamps[announced.product] = kept
         if announced.serial is not None:
@@ -167,6 +166,10 @@ class StationMemory:
             self.visits[announced.serial] = (announced.visit, announced.inspection)
             if len(self.visits) > SERIALS_KEPT:
                 del self.visits[next(iter(self.visits))]
+
+    def replay(self, head: bytes) -> None:
+        """`saw`, from an outbox entry's head."""
+        self.saw(AnnouncedV1.read(unpack(head)[1]))
 
     def visit_of(self, serial: str | None) -> tuple[int, str | None]:
         """(number of this visit, the inspection before it)."""
@@ -247,5 +250,21 @@ def context(announced: AnnouncedV1, view: ViewV1) -> Context:
     )
 
 
-def number_of(announced: AnnouncedV1) -> int:
-    return parse_inspection(announced.inspection).n
+def pack(announced: bytes, tickets: Sequence[str]) -> bytes:
+    """The head of an outbox entry: the announcement's bytes, and the views for which a claim ticket stands."""
+    return json.dumps(list(tickets)).encode() + b"\n" + announced
+
+
+def unpack(head: bytes) -> tuple[frozenset[str], bytes]:
+    """(views with a claim ticket, the announcement's bytes)."""
+    tickets, _, announced = head.partition(b"\n")
+    return frozenset(json.loads(tickets)), announced
+
+
+def steps(head: bytes, parts: Sequence[bytes]) -> tuple[tuple[Record, ...], ...]:
+    """What is sent of an outbox entry, and sent again with the same ids and bytes: the announcement, then the images."""
+    tickets, value = unpack(head)
+    announced = AnnouncedV1.read(value)
+    pairs = zip(announced.views, parts, strict=True)
+    images = tuple(image(announced, view, part, ticket=view.view in tickets) for view, part in pairs)
+    return (announcement(announced, value),), images

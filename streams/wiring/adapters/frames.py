@@ -139,9 +139,7 @@ def _read(fd: int, at: int, size: int) -> Found | None:
     data = os.pread(fd, head_bytes + body_bytes, start)
     if zlib.crc32(data, zlib.crc32(header[8:])) != crc:
         return None
-    return Found(
-        kind=kind, group=group, at=start, head=data[:head_bytes], body_bytes=body_bytes, last=place == of - 1
-    )
+    return Found(kind=kind, group=group, at=start, head=data[:head_bytes], body_bytes=body_bytes, last=place == of - 1)
 
 
 def _later(fd: int, start: int, size: int, group: int) -> bool:

@@ -112,7 +112,8 @@ class Images:
     def _from_file(self, ref: ImageRef) -> bytes:
         path = Path(unquote(urlsplit(ref.uri).path)).resolve()
         if not any(path.is_relative_to(root) for root in self._roots):
-            raise Unprocessable("forbidden_path", f"{ref.uri} lies outside {', '.join(map(str, self._roots)) or 'every allowed folder'}")
+            allowed = ", ".join(map(str, self._roots)) or "every allowed folder"
+            raise Unprocessable("forbidden_path", f"{ref.uri} lies outside {allowed}")
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size != ref.bytes:
@@ -134,7 +135,7 @@ class Images:
         except KafkaException as error:
             raise Unavailable(f"{ref.uri}: {error.args[0].str()}") from error
         finally:
-            consumer.unassign()  # type: ignore[no-untyped-call]
+            consumer.unassign()
             self._idle.put(consumer)
 
     def _fetch(self, consumer: Consumer, place: TopicPartition, ref: ImageRef) -> bytes:

@@ -108,18 +108,18 @@ class Outbox:
             _make(folder)
             self._lock = _locked(folder / "lock")
         except OSError as error:
-            raise _clear(error, folder) from error
+            raise clear(error, folder) from error
         try:
             self._restore()
         except OSError as error:
             self._let_go()
-            raise _clear(error, folder) from error
+            raise clear(error, folder) from error
         except FramesDamaged as error:
             self._let_go()
             raise OutboxDamaged(f"the outbox is damaged: {error}; keep a copy of {folder}, then remove it") from error
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         return sum(segment.size for segment in self._segments)
 
     @property
@@ -130,10 +130,10 @@ class Outbox:
     def has_room(self, size: int) -> bool:
         """Whether an entry of that size fits, once what is done has been removed. Raises OutboxFull where it never will."""
         if size > self.limit_bytes // 2:
-            raise OutboxFull(f"a capture of {size} bytes is too large for an outbox of {self.limit_bytes} bytes (outbox_limit_bytes)")
-        if self.bytes + size > self.limit_bytes:
+            raise OutboxFull(f"a capture of {size} bytes is too large for an outbox of {self.limit_bytes} (outbox_limit_bytes)")
+        if self.size + size > self.limit_bytes:
             self.tidy()
-        return self.bytes + size <= self.limit_bytes
+        return self.size + size <= self.limit_bytes
 
     def commit(self, entries: Sequence[Entry]) -> list[Place]:
         """Bring them to the disk together: one fsync. Raises OutboxFull (no space), OutboxError; then nothing was written."""
@@ -164,22 +164,20 @@ class Outbox:
         return text, parts
 
     def done(self, place: Place) -> None:
-        """Kafka has it. Its bytes go when its whole segment is done."""
+        """Kafka has it. Its bytes go when its segment and those before it are done."""
         for segment in self._segments:
             if segment.number == place.segment:
                 segment.open_numbers.discard(place.n)
         self._done.append(place.n)
+        self._sweep()
 
     def tidy(self) -> None:
-        """Write down what is done; remove segments that hold nothing else. Cheap where there is nothing to do."""
+        """Write down what is done, begin anew where all is. Cheap where there is nothing to do. Raises OutboxError."""
         active = self._segments[-1]
         if not active.open_numbers and active.size > _SMALL_BYTES:
             self._rotate()
-        while len(self._segments) > 1 and not self._segments[0].open_numbers:
-            segment = self._segments.popleft()
-            segment.path.unlink(missing_ok=True)
-            os.close(segment.fd)
-        if len(self._segments) == 1 and self._segments[0] is not active:
+        self._sweep()
+        if active not in self._segments:
             self._done.clear()  # they were about segments that are gone
         self._append([])
 
@@ -220,7 +218,7 @@ class Outbox:
         try:
             segment.size = append(segment.fd, segment.size, packed(self._group + 1, frames))
         except OSError as error:
-            raise _clear(error, self.folder) from error
+            raise clear(error, self.folder) from error
         except FramesDamaged as error:
             raise OutboxDamaged(f"{self.folder}: {error}") from error
         self._group += 1
@@ -242,9 +240,15 @@ class Outbox:
             if fd >= 0:
                 os.close(fd)
             temporary.unlink(missing_ok=True)
-            raise _clear(error, self.folder) from error
+            raise clear(error, self.folder) from error
         self._group += 1
         self._segments.append(_Segment(number, path, fd, size))
+
+    def _sweep(self) -> None:
+        while len(self._segments) > 1 and not self._segments[0].open_numbers:
+            segment = self._segments.popleft()
+            segment.path.unlink(missing_ok=True)
+            os.close(segment.fd)
 
     # --- restart -------------------------------------------------------------------------------------------------------
     def _restore(self) -> None:
@@ -281,9 +285,7 @@ class Outbox:
             if frame.kind == _DONE:
                 done.update(json.loads(frame.head))
             else:
-                self.waiting.append(
-                    Place(self.next_n, segment.number, frame.at, len(frame.head), frame.end - frame.at)
-                )
+                self.waiting.append(Place(self.next_n, segment.number, frame.at, len(frame.head), frame.end - frame.at))
                 segment.open_numbers.add(self.next_n)
                 self.next_n += 1
                 self._memory.replay(frame.head.rpartition(b"\n")[0])
@@ -317,7 +319,8 @@ def _locked(path: Path) -> int:
     return fd
 
 
-def _clear(error: OSError, folder: Path) -> OutboxError:
+def clear(error: OSError, folder: Path) -> OutboxError:
+    """The disk's error in our words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutboxFull(f"no space left on the disk of {folder}: make room; nothing was written")
     return OutboxError(f"{folder}: {error.strerror or error}")

@@ -29,7 +29,7 @@ _RETRY_S = 2.0
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
-    """size: bytes that it holds while in the window. load: its steps, called once in the window. done: called when all is acked."""
+    """size: bytes that it holds in the window. load: its steps, called once in the window. done: called when all is acked."""
 
     size: int
     load: Callable[[], Sequence[Sequence[Record]]]
@@ -77,6 +77,7 @@ class Sender:
         """Stop sending; what is not done stays with its owner."""
         self._stopping = True
         self._thread.join()
+        self._life += 1  # what is still reported is about nobody's jobs
         self._producer.purge()
         self._producer.flush(1)
 
@@ -130,9 +131,9 @@ class Sender:
 
     def _note(self, error: KafkaError) -> None:
         self._fatal = self._fatal or error.fatal()
-        if error.code() != KafkaError._PURGE_QUEUE and error.str() != self.trouble:
-            self.trouble = error.str()
-            log.warning("Kafka: %s", self.trouble)
+        if self.trouble is None:
+            log.warning("Kafka: %s", error.str())
+        self.trouble = error.str()
 
     # --- the sender's thread -------------------------------------------------------------------------------------------
     def _run(self) -> None:
