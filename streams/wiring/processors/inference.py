@@ -22,6 +22,8 @@ from streams.evidence.tensors import Array, Tensor, names
 from streams.fates import Unprocessable
 from streams.metrics import MODEL_SECONDS
 from streams.settings import Settings
+from streams.wiring.adapters.images import Images
+from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.triton import TritonClient
 from streams.wiring.engines.dead import Dead
 from streams.wiring.engines.flow import Flow
@@ -117,11 +119,11 @@ class Inference:
 
 
 class StageFlow(Flow):
-    """The engine with a stage in it: ready only while Triton is, and its channel closed at the end."""
+    """The engine with a stage in it: ready only while Triton is. closing: what else is to be closed at the end."""
 
-    def __init__(self, inference: Inference, **engine: Any) -> None:
+    def __init__(self, inference: Inference, *, closing: Sequence[Callable[[], None]], **engine: Any) -> None:
         super().__init__(**engine)
-        self._inference, self._serves = inference, False
+        self._inference, self._closing, self._serves = inference, closing, False
 
     async def run(self) -> None:
         probing = asyncio.create_task(self._probe())
@@ -130,6 +132,8 @@ class StageFlow(Flow):
         finally:
             probing.cancel()
             await self._inference.close()
+            for close in self._closing:
+                await asyncio.to_thread(close)
 
     def ready(self) -> bool:
         return self._serves and super().ready()
@@ -140,8 +144,18 @@ class StageFlow(Flow):
             await asyncio.sleep(_PROBE_S)
 
 
+def images_of(settings: Settings) -> Images:
+    """Images by reference: from Kafka, and from the folder that the gateway puts large ones in."""
+    return Images(settings.client(), roots=[settings.state / "images"])
+
+
+def registry_of(settings: Settings) -> Registry:
+    """Follows the model sets from now on."""
+    return Registry(settings.client()).start()
+
+
 def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: str, **more: Any) -> StageFlow:
-    """The engine as every stage uses it. more: topics, handler, on_dead, accept."""
+    """The engine as every stage uses it. more: topics, handler, on_dead, accept, closing."""
     use_one_thread()
     return StageFlow(
         inference,
