@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from confluent_kafka import Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from schemas.envelope import Headers, Received, Record
 
@@ -46,6 +46,13 @@ def send(producer: Producer, record: Record, on_delivery: Any = None) -> None:
             return producer.produce(record.topic, record.value, record.key, **named)
         except BufferError:
             producer.poll(0.1)
+
+
+def skip_to_first(consumer: Consumer, place: Key) -> int:
+    """Go on at the first record that retention has left; returns its offset. Raises KafkaException."""
+    first, _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=30)
+    consumer.seek(TopicPartition(*place, first))
+    return int(first)
 
 
 def producer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from schemas.envelope import Received, Record
 from streams.effects import Effects, Shard
 from streams.metrics import ASSIGNED, BATCH_RECORDS, HANDLE_SECONDS, HANDLED, PROGRESS
-from streams.wiring.driver import Key, consumer_config, key_of, membership, producer_config, received, send
+from streams.wiring.driver import Key, consumer_config, key_of, membership, producer_config, received, send, skip_to_first
 from streams.wiring.engines.dead import Dead, OnDead, Undertaker, verdict_on
-from streams.wiring.engines.gaps import OnGap, report_gap, skip_gap
+from streams.wiring.engines.gaps import Gap, OnGap, report_gap
 from streams.wiring.engines.restore import Restore, again, insist
 
 log = structlog.get_logger("exact")
@@ -112,6 +112,7 @@ class Exact:
         self._ticker = Producer(producer_config(self._client)) if self._tick else None
         self._consumer = Consumer(self._consumer_config)
         ASSIGNED.labels(self._group).set_function(lambda: len(self._shards))
+        PROGRESS.labels(self._group).set_function(lambda: time.time() - (time.monotonic() - self.turned))
         try:
             insist(lambda: self._producer.init_transactions(10), "transactions")
             self._consumer.subscribe(self._sources, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
@@ -135,7 +136,6 @@ class Exact:
 
     def _turn(self) -> None:
         self.turned = time.monotonic()
-        PROGRESS.labels(self._group).set(time.time())
         self._send_ticks()
         self._go_on_restoring()
         first = self._consumer.poll(0.0 if self._restores else self._batching.poll_s)
@@ -152,9 +152,9 @@ class Exact:
             mine = place[1] in self._shards and offset >= self._next.get(place, 0)
             return received(message) if mine else None
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            gap = skip_gap(self._consumer, place, max(self._next.get(place, 0), 0))
-            self._next[place] = gap.first
-            self._on_gap(self._group, gap)
+            wanted, first = max(self._next.get(place, 0), 0), skip_to_first(self._consumer, place)
+            self._next[place] = first
+            self._on_gap(self._group, Gap(topic=place[0], partition=place[1], wanted=wanted, first=first))
         elif error.fatal() or error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
             raise KafkaException(error)
         else:

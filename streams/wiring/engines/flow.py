@@ -20,12 +20,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.envelope import ContractError, Received, Record
 from streams.fates import Unavailable, Unprocessable
-from streams.metrics import ASSIGNED, HANDLE_SECONDS, HANDLED, IN_FLIGHT, RETRIES
-from streams.wiring.driver import Key, consumer_config, key_of, membership, received
+from streams.metrics import ASSIGNED, HANDLE_SECONDS, HANDLED, IN_FLIGHT, PROGRESS, RETRIES
+from streams.wiring.driver import Key, consumer_config, key_of, membership, received, skip_to_first
 from streams.wiring.engines.acks import Acks
 from streams.wiring.engines.clock import BrokerClock
 from streams.wiring.engines.dead import Dead, OnDead, Undertaker, verdict_on
-from streams.wiring.engines.gaps import Gap, OnGap, report_gap, skip_gap
+from streams.wiring.engines.gaps import Gap, OnGap, report_gap
 from streams.wiring.engines.watermark import Watermark
 
 log = structlog.get_logger("flow")
@@ -122,6 +122,7 @@ class Flow:
         self._acks, self._consumer = Acks(self._client, self._clock), Consumer(self._consumer_config)
         serving = asyncio.create_task(self._acks.serve())
         IN_FLIGHT.labels(self._group).set_function(lambda: self._in_flight)
+        PROGRESS.labels(self._group).set_function(lambda: time.time() - (time.monotonic() - self.turned))
         ASSIGNED.labels(self._group).set_function(lambda: len(self._marks))
         try:
             await self._on_thread(self._subscribe)
@@ -286,7 +287,7 @@ class Flow:
             if error is None:
                 records.append((received(message), len(message)))
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                self._gaps.append(skip_gap(self._consumer, key_of(message), self._next.get(key_of(message), 0)))
+                self._gaps.append(self._skip(key_of(message)))
             elif error.fatal() or error.code() in _FATAL:
                 raise KafkaException(error)
             else:
@@ -295,6 +296,10 @@ class Flow:
         for record, _ in mine:
             self._next[record.topic, record.partition] = record.offset + 1
         return mine
+
+    def _skip(self, place: Key) -> Gap:
+        first = skip_to_first(self._consumer, place)
+        return Gap(topic=place[0], partition=place[1], wanted=self._next.get(place, 0), first=first)
 
     def _store(self, marks: list[TopicPartition]) -> None:
         for mark in marks:

@@ -1,4 +1,4 @@
-"""Input that retention removed before it was read: found, skipped, reported. Knows no message."""
+"""Input that retention removed before it was read: reported. Knows no message."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from confluent_kafka import Consumer, TopicPartition
 
 from streams.metrics import GAPS
-from streams.wiring.driver import Key
 
 log = structlog.get_logger("gaps")
 
@@ -38,11 +36,3 @@ def report_gap(group: str, gap: Gap) -> None:
         first=gap.first,
     )
     GAPS.labels(group, gap.topic).inc(max(gap.first - gap.wanted, 1))
-
-
-def skip_gap(consumer: Consumer, place: Key, wanted: int) -> Gap:
-    """Go on at the first record that is left. Raises KafkaException."""
-    topic, partition = place
-    first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-    consumer.seek(TopicPartition(topic, partition, first))
-    return Gap(topic=topic, partition=partition, wanted=wanted, first=first)
