@@ -1,0 +1,238 @@
+"""Policies and model sets: every version for ever, which is in force where, and the acts that changed it.
+
+Follows policy.v1 and model-set.v1 in a thread of its own; answers come from memory. Knows no rule of a policy.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from schemas.act import ActV1
+from schemas.codec import SCHEMA_BASE, enveloped
+from schemas.common import Message, digest
+from schemas.envelope import ContractError, Envelope, Record, rfc3339
+from schemas.model_set import ModelSetPointerV1, ModelSetV1
+from schemas.policy import PointerV1, PolicyV1
+from schemas.topics import ACT
+from streams.fates import Unavailable
+from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable, Reader, Writer, ends, read_all
+from streams.wiring.adapters.shelf import Shelf, V, model_sets, policies, where_of
+
+LOG = logging.getLogger(__name__)
+SOURCE = "urn:verdictline:registry"
+_WAKE_S = 0.25
+_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What is in force for a product at a station: digests of policy and model set, and the policy's deadline."""
+
+    policy: str
+    model_set: str
+    decide_within_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """where: the pointer. changed: False where this version was in force already."""
+
+    digest: str
+    where: str
+    changed: bool
+
+
+class Registry:
+    """`with Registry(client) as registry:` follows both topics until it is left. Any thread may ask it; one a process is enough.
+
+    client: settings of the Kafka client. Nothing fails while Kafka is away, but what was never read raises Unavailable.
+    """
+
+    def __init__(self, client: Mapping[str, Any], *, timeout_s: float = 10.0) -> None:
+        self._client = dict(client)
+        self._timeout_s = timeout_s
+        self._policies, self._model_sets = policies(), model_sets()
+        self._shelves: dict[str, Shelf[Any]] = {shelf.topic: shelf for shelf in (self._policies, self._model_sets)}
+        self._at = dict.fromkeys(self._shelves, 0)
+        self._complete = False
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._fault = "not read yet"
+        self._thread = threading.Thread(target=self._follow, name="registry", daemon=True)
+
+    def start(self) -> Self:
+        """Begin to follow; returns at once."""
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(2)  # longer only while Kafka is away
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def skipped(self) -> int:
+        """Records that broke the contract."""
+        return sum(shelf.skipped for shelf in self._shelves.values())
+
+    def wait_ready(self, timeout_s: float | None = None) -> None:
+        """Return when both topics have been read to the end once. Raises Unavailable with the reason."""
+        self._await(lambda: self._complete, self._timeout_s if timeout_s is None else timeout_s)
+
+    def refresh(self) -> None:
+        """Read both topics to the ends that they have now. Raises Unavailable."""
+        try:
+            wanted = {name: end for (name, _), end in ends(self._client, list(self._at), timeout_s=self._timeout_s).items()}
+        except (KafkaUnreachable, KafkaRefused, KafkaException) as error:
+            raise Unavailable(str(error)) from error
+        self._await(lambda: all(self._at[name] >= end for name, end in wanted.items()), self._timeout_s)
+
+    def policy(self, digest: str) -> PolicyV1 | None:
+        """That version; None: there is none, after reading to the end once more. Raises Unavailable."""
+        return self._version(self._policies, digest)
+
+    def model_set(self, digest: str) -> ModelSetV1 | None:
+        """As `policy`."""
+        return self._version(self._model_sets, digest)
+
+    def _version(self, shelf: Shelf[V], digest: str) -> V | None:
+        if digest not in shelf.versions:
+            self.refresh()
+        return shelf.versions.get(digest)
+
+    def stamp(self, product: str, station: str) -> Stamp | None:
+        """From memory. None: no policy or no model set is in force there. Raises Unavailable before the first reading."""
+        if not self._complete:
+            raise Unavailable(self._fault)
+        with self._changed:
+            policy, model_set = self._policies.current(product, station), self._model_sets.current(product, station)
+            if policy is None or model_set is None:
+                return None
+            seconds = self._policies.versions[policy].decide_within_s
+        return Stamp(policy=policy, model_set=model_set, decide_within_s=seconds)
+
+    def policies_in_force(self) -> dict[str, str]:
+        """`current/...` -> digest."""
+        with self._changed:
+            return dict(self._policies.in_force)
+
+    def model_sets_in_force(self) -> dict[str, str]:
+        """`current/...` -> digest."""
+        with self._changed:
+            return dict(self._model_sets.in_force)
+
+    def model_set_for(self, product: str, station: str | None = None) -> ModelSetV1 | None:
+        """The model set in force there, from memory."""
+        with self._changed:
+            found = self._model_sets.current(product, station)
+            return self._model_sets.versions[found] if found else None
+
+    def policy_for(self, product: str, station: str | None = None) -> PolicyV1 | None:
+        """The policy in force there, from memory."""
+        with self._changed:
+            found = self._policies.current(product, station)
+            return self._policies.versions[found] if found else None
+
+    def publish_policy(self, message: PolicyV1, *, who: str, why: str) -> Published:
+        """Put it in force: the version, then the pointer, then the act, each acked before the next. Returns when read back.
+
+        Doing it again changes nothing; it completes what was cut off. Raises Unavailable; KafkaRefused.
+        """
+        return self._publish(self._policies, message, PointerV1(digest=digest(message), who=who, why=why))
+
+    def publish_model_set(self, message: ModelSetV1, *, who: str, why: str) -> Published:
+        """As `publish_policy`."""
+        return self._publish(self._model_sets, message, ModelSetPointerV1(digest=digest(message), who=who, why=why))
+
+    def _publish(self, shelf: Shelf[V], message: V, pointer: PointerV1 | ModelSetPointerV1) -> Published:
+        self.refresh()
+        where = where_of(message.product, message.station)
+        changed = shelf.in_force.get(where) != pointer.digest
+        writer, now = Writer(self._client), datetime.now(UTC)
+        act = ActV1(act=shelf.act, where=where, digest=pointer.digest, who=pointer.who, why=pointer.why, at=now)
+        once = f"{where}/{pointer.digest}/{rfc3339(now)}"
+        try:
+            if pointer.digest not in shelf.versions:
+                self._write(writer, _record(message, id=pointer.digest, key=pointer.digest, subject=where, time=now))
+            if changed:
+                self._write(writer, _record(pointer, id=once, key=where, subject=where, time=now))
+            if changed or not self._recorded(where, shelf.act, pointer.digest):
+                self._write(writer, _record(act, id=f"{once}/act", key=where, subject=where, time=now))
+        except KafkaUnreachable as error:
+            raise Unavailable(str(error)) from error
+        self.refresh()
+        return Published(digest=pointer.digest, where=where, changed=changed)
+
+    def _write(self, writer: Writer, record: Record) -> None:
+        writer.send(record)
+        writer.flush(self._timeout_s)
+
+    def _recorded(self, where: str, kind: str, named: str) -> bool:
+        """Whether the last act about this pointer names this version."""
+        last = None
+        for received in read_all(self._client, [ACT]):
+            try:
+                act = ActV1.read(received.value or b"")
+            except ContractError:
+                continue
+            if (act.where, act.act) == (where, kind):
+                last = act.digest
+        return last == named
+
+    def _await(self, done: Callable[[], bool], timeout_s: float) -> None:
+        if not self._thread.is_alive():
+            raise RuntimeError("the registry does not follow: start() it, or use `with`")
+        with self._changed:
+            if not self._changed.wait_for(done, timeout_s):
+                raise Unavailable(f"policies and model sets could not be read within {timeout_s:.0f} s: {self._fault}")
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                end = ends(self._client, list(self._at), timeout_s=self._timeout_s)  # raises where broker or topic is missing
+                begin = [TopicPartition(name, 0, offset) for name, offset in self._at.items()]
+                with Reader({**self._client, "fetch.wait.max.ms": 2000}, begin) as reader:
+                    self._read(reader, {name: offset for (name, _), offset in end.items()})
+            except (KafkaRefused, KafkaUnreachable, KafkaException) as error:
+                with self._changed:
+                    self._fault = str(error)
+                LOG.warning("policies and model sets cannot be followed: %s", error)
+                self._stop.wait(_AGAIN_S)
+
+    def _read(self, reader: Reader, first_end: Mapping[str, int]) -> None:
+        while not self._stop.is_set():
+            records = reader.take(_WAKE_S)
+            if records is None:
+                continue
+            with self._changed:
+                for record in records:
+                    self._shelves[record.topic].take(record)
+                self._at.update({name: offset for (name, _), offset in reader.at.items()})
+                self._complete = self._complete or all(self._at[name] >= end for name, end in first_end.items())
+                self._changed.notify_all()
+
+
+def _record(message: Message, *, id: str, key: str, subject: str, time: datetime) -> Record:
+    envelope = Envelope(
+        id=id,
+        source=SOURCE,
+        type=message.TYPE,
+        subject=subject,
+        time=time,
+        partitionkey=key,
+        dataschema=SCHEMA_BASE + message.TYPE,
+    )
+    return enveloped(envelope, message.json_bytes())

@@ -1,0 +1,83 @@
+"""One compacted topic of versions, as read so far: every version under its digest, and which is in force where. Does no I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from schemas.common import canonical
+from schemas.envelope import ContractError, Received
+from schemas.model_set import ModelSetPointerV1, ModelSetV1
+from schemas.policy import PointerV1, PolicyV1
+from schemas.topics import MODEL_SET, POLICY
+
+LOG = logging.getLogger(__name__)
+V = TypeVar("V", PolicyV1, ModelSetV1)
+
+
+def where_of(product: str, station: str | None) -> str:
+    """The pointer's key."""
+    return f"current/{product}" if station is None else f"current/{product}/{station}"
+
+
+@dataclass
+class Shelf(Generic[V]):
+    """One of the two topics as read so far. Keys are digests (a version) or `current/...` (a pointer to one)."""
+
+    version: type[V]
+    pointer: type[PointerV1] | type[ModelSetPointerV1]
+    topic: str
+    act: Literal["policy_in_force", "model_set_in_force"]
+    versions: dict[str, V] = field(default_factory=dict)
+    in_force: dict[str, str] = field(default_factory=dict)
+    skipped: int = 0
+
+    def take(self, received: Received) -> None:
+        """Add a record; one that breaks the contract is counted, logged and left out, and changes nothing."""
+        try:
+            self._take((received.key or b"").decode(errors="replace"), received)
+        except ContractError as error:
+            self.skipped += 1
+            LOG.warning("%s offset %d is left out: %s", received.topic, received.offset, error)
+
+    def _take(self, key: str, received: Received) -> None:
+        if key.startswith("current/"):
+            self._point(key, received.value)
+        elif received.value is not None and received.header("ce_type") == self.version.TYPE:
+            self._add(key, received.value)
+        elif received.value is not None:
+            raise ContractError("unknown_version", f"{received.header('ce_type')} at key {key!r}")
+
+    def _add(self, key: str, value: bytes) -> None:
+        message = self.version.read(value)
+        if (found := hashlib.sha256(canonical(json.loads(value))).hexdigest()) != key:
+            raise ContractError("bad_digest", f"the content of {key} has digest {found}")
+        self.versions[key] = message
+
+    def _point(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.in_force.pop(key, None)
+            return
+        named = self.pointer.read(value).digest
+        version = self.versions.get(named)
+        if version is None:
+            raise ContractError("unknown_digest", f"{key} names {named}, which is not here")
+        if where_of(version.product, version.station) != key:
+            raise ContractError("bad_pointer", f"{key} names a version of {where_of(version.product, version.station)}")
+        self.in_force[key] = named
+
+    def current(self, product: str, station: str | None) -> str | None:
+        """The station's own version goes before the product's."""
+        own = self.in_force.get(where_of(product, station)) if station else None
+        return own or self.in_force.get(where_of(product, None))
+
+
+def policies() -> Shelf[PolicyV1]:
+    return Shelf(version=PolicyV1, pointer=PointerV1, topic=POLICY, act="policy_in_force")
+
+
+def model_sets() -> Shelf[ModelSetV1]:
+    return Shelf(version=ModelSetV1, pointer=ModelSetPointerV1, topic=MODEL_SET, act="model_set_in_force")
