@@ -1,0 +1,91 @@
+"""Around the children of engine_child: their topics, their processes, a feeder at a rate, what came out."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from schemas.envelope import Record
+from streams.wiring.adapters.kafka import Writer, create_topics, read_all
+from tests.helpers.engine_child import Job
+
+_APPEND = {"message.timestamp.type": "LogAppendTime"}
+
+
+def make_topics(job: Job) -> None:
+    changelog = {"cleanup.policy": "compact", **_APPEND}
+    create_topics(job.client, [
+        *((name, job.partitions, _APPEND) for name in (job.name, job.out, job.dead, job.ticks)),
+        (job.changelog, job.partitions, changelog),
+    ])  # fmt: skip
+
+
+class Child:
+    """One engine process; `start` again after it ended. Its output is in `log`."""
+
+    def __init__(self, job: Job, folder: Path) -> None:
+        self.job, self.log = job, folder / f"{job.name}-{job.slot}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, job: Job | None = None) -> Child:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen((job or self.job).command(), stdout=out, stderr=out)
+        return self
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, timeout_s: float = 20.0) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout_s)
+
+    def wait(self, timeout_s: float) -> int:
+        assert self.process is not None
+        return self.process.wait(timeout_s)
+
+
+@contextmanager
+def children(job: Job, folder: Path, count: int = 1) -> Iterator[list[Child]]:
+    """Not started yet; killed at the end where they still run."""
+    made = [Child(replace(job, slot=slot), folder) for slot in range(count)]
+    try:
+        yield made
+    finally:
+        for child in made:
+            if child.process is not None and child.process.poll() is None:
+                child.kill()
+
+
+class Feeder(threading.Thread):
+    """Writes records at a rate (1/s), beginning at once. `sent` counts."""
+
+    def __init__(self, job: Job, records: Iterable[tuple[str, bytes]], rate: float) -> None:
+        super().__init__(daemon=True)
+        self._job, self._records, self._rate = job, records, rate
+        self.sent = 0
+        self.start()
+
+    def run(self) -> None:
+        writer, begin = Writer(self._job.client), time.monotonic()
+        for key, value in self._records:
+            wait_s = begin + self.sent / self._rate - time.monotonic()
+            if wait_s > 0.005:
+                time.sleep(wait_s)
+            writer.send(Record(topic=self._job.name, key=key.encode(), value=value))
+            self.sent += 1
+        writer.flush()
+
+
+def outputs(job: Job) -> Counter[str]:
+    """What committed readers see on the output topic: text -> how often."""
+    return Counter((record.value or b"").decode() for record in read_all(job.client, [job.out]))
