@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,6 +66,19 @@ def apply_topics(client: Mapping[str, Any], partitions: int | None = None, *, ti
     _wait_for_leaders(client, topics, timeout_s)
     left = _compare(client, [t for t in topics if t.name not in made], copies, timeout_s) if differences else ()
     return Applied(made=tuple(made), changed=changed, left=tuple(left))
+
+
+def _wait_for_leaders(client: Mapping[str, Any], topics: Sequence[Topic], timeout_s: float) -> None:
+    """A broker answers a little earlier than each new partition does."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            ends(client, [t.name for t in topics], timeout_s=timeout_s)
+            return
+        except (KafkaException, KafkaRefused) as error:
+            if time.monotonic() > end:
+                raise KafkaRefused(f"the topics are made, but not ready after {timeout_s:.0f} s: {error}") from error
+            time.sleep(0.05)
 
 
 def check_topics(client: Mapping[str, Any], partitions: int | None = None, *, timeout_s: float = 30.0) -> tuple[Difference, ...]:
