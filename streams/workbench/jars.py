@@ -84,9 +84,12 @@ def _check_given(folder: Path) -> None:
 def _download(jars: Sequence[Jar], folder: Path) -> None:
     with work_folder(folder.parent, folder.name) as work, _progress(len(jars), folder) as one_more:
         folder.mkdir(exist_ok=True)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
             for _ in pool.map(lambda jar: _fetch(jar, work / jar.name, folder), jars):
                 one_more()
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the jars in hand only
 
 
 def _fetch(jar: Jar, work: Path, folder: Path) -> None:

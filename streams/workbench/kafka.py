@@ -7,6 +7,7 @@ with EmbeddedKafka(Path("data")) as kafka:  # the folder keeps the log; without 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.workbench.jars import class_path
 from streams.workbench.java import find_java
+from streams.workbench.kafka_properties import as_file, broker_properties
 from streams.workbench.processes import (
     ServerStartError,
     clear_errors,
@@ -31,7 +33,6 @@ from streams.workbench.processes import (
     log_tail,
 )
 
-LARGEST_MESSAGE = (9 << 20) + (256 << 10)  # a dead letter of 9 MiB, and what the batch and its headers add
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 _CLUSTER_ID = "dmVyZGljdGxpbmUtMDAwMQ"  # 16 bytes, base64
 _LOG4J = """status=warn
@@ -53,12 +54,19 @@ class EmbeddedKafka:
     """
 
     def __init__(
-        self, data_dir: Path | None = None, *, port: int = 0, cache: Path | None = None, timeout_s: float = 60.0
+        self,
+        data_dir: Path | None = None,
+        *,
+        port: int = 0,
+        cache: Path | None = None,
+        timeout_s: float = 60.0,
+        cores: frozenset[int] | None = None,
     ) -> None:
         self._temporary = None if data_dir else tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True)
         self.dir = Path(self._temporary.name if self._temporary else data_dir or ".").resolve()
         self.log = self.dir / "broker.log"
         self.timeout_s = timeout_s
+        self.cores = cores
         self._cache = cache
         self._asked_port = port
         self.port = self._controller_port = 0
@@ -67,6 +75,10 @@ class EmbeddedKafka:
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return self.bootstrap
 
     @property
     def pid(self) -> int | None:
@@ -91,7 +103,7 @@ class EmbeddedKafka:
             with self._lock() as lock:
                 self._settle_ports()
                 config, log4j = self.dir / "server.properties", self.dir / "log4j2.properties"
-                config.write_text(self._properties())
+                config.write_text(as_file(broker_properties(self.port, self._controller_port, self.dir / "data")))
                 log4j.write_text(_LOG4J)
                 command = [java, *_JVM, f"-Dlog4j2.configurationFile={log4j}", "-cp", jars]
                 self._format(command, config)
@@ -160,36 +172,6 @@ class EmbeddedKafka:
         self.port = wanted if wanted and is_free(wanted) else fresh
         kept.write_text(str(self.port))
 
-    def _properties(self) -> str:
-        controller = f"127.0.0.1:{self._controller_port}"
-        values = {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "log.dirs": self.dir / "data",
-            "num.partitions": 4,
-            "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 4,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
-            "transaction.state.log.num.partitions": 4,
-            "share.coordinator.state.topic.replication.factor": 1,
-            "share.coordinator.state.topic.min.isr": 1,
-            "group.initial.rebalance.delay.ms": 0,
-            "auto.create.topics.enable": "false",  # a typing error must fail
-            "message.max.bytes": LARGEST_MESSAGE,
-            "replica.fetch.max.bytes": LARGEST_MESSAGE,
-            "log.cleaner.dedupe.buffer.size": 16 << 20,
-            "broker.session.timeout.ms": 2000,  # after a kill the old registration must expire first; the default is 9 s
-            "broker.heartbeat.interval.ms": 500,
-        }
-        return "".join(f"{key}={value}\n" for key, value in values.items())
-
     def _format(self, command: list[str], config: Path) -> None:
         if (self.dir / "data" / "meta.properties").exists():
             return
@@ -197,6 +179,11 @@ class EmbeddedKafka:
         made = subprocess.run(tool, capture_output=True, text=True)
         if made.returncode:
             raise ServerStartError(f"Kafka cannot format {self.dir}: {_reason(made.stderr or made.stdout)}")
+
+    def _before_exec(self) -> None:
+        die_with_parent()
+        if self.cores:
+            os.sched_setaffinity(0, self.cores)
 
     def _spawn(self, command: list[str], lock: IO[bytes]) -> None:
         with self.log.open("wb") as out:
@@ -208,7 +195,7 @@ class EmbeddedKafka:
                 cwd=self.dir,
                 start_new_session=True,  # Ctrl-C is for us: the broker stops after its clients
                 pass_fds=(lock.fileno(),),
-                preexec_fn=die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=self._before_exec if sys.platform == "linux" else None,
             )
 
 

@@ -72,6 +72,10 @@ class EmbeddedTriton:
         return f"127.0.0.1:{self.metrics_port}"
 
     @property
+    def address(self) -> str:
+        return self.grpc_url
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from streams.workbench.jars import TABLE, class_path, table
 from streams.workbench.java import find_java
-from streams.workbench.kafka import LARGEST_MESSAGE, EmbeddedKafka
+from streams.workbench.kafka import EmbeddedKafka
+from streams.workbench.kafka_properties import LARGEST_MESSAGE
 from streams.workbench.processes import ServerStartError, free_ports, is_free
 from tests.helpers.wait import wait_until
 
@@ -97,7 +99,7 @@ def test_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert Path(find_java()).name == "java"  # the wheel's
     monkeypatch.setattr("streams.workbench.java._from_wheel", lambda: None)
-    with pytest.raises(ServerStartError, match="no Java 17 or newer in .JAVA_HOME, on PATH"):
+    with pytest.raises(ServerStartError, match=r"no Java 17 or newer in \$JAVA_HOME, on PATH"):
         find_java()
 
 

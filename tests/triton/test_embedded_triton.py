@@ -74,6 +74,7 @@ def test_starts_empty_serves_what_is_added_and_survives_kill(tmp_path: Path) -> 
 
         os.kill(triton.stubs()[0].pid, signal.SIGKILL)  # the server never restarts a stub, nor says that it is gone
         trouble = wait_until(triton.trouble, 20, "the dead stub noticed")
+        assert trouble is not None
         assert "a stub died" in trouble
     assert find_stubs(triton.prefix) == []
     assert shared_memory(triton.prefix) == []
