@@ -72,7 +72,7 @@ def _bridge(image: Image, rng: np.random.Generator, plan: Design, contrast: floa
     marks.spot(alpha, marks.blob(rng, float(x), float(y), 0.7 * width, 0.4))
     gleam = (noise(rng, SIDE, SIDE, 2.0) * np.float32(16))[..., None] + np.asarray(_TIN, np.float32)
     paint(image, alpha, gleam.astype(np.float32), min(1.0, contrast * rng.uniform(0.7, 1.0)))
-    return np.asarray(np.minimum(solid(alpha), np.uint8(255) - solid(plan.tin)), np.uint8)
+    return solid(alpha)
 
 
 def _scratch(image: Image, rng: np.random.Generator, plan: Design, contrast: float) -> Mask:

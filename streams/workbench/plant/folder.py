@@ -94,7 +94,9 @@ def _pictures(folder: Path) -> Iterator[_Picture]:
         for path in sorted(place.glob("*")):
             if path.suffix.lower() in CONTENT_TYPES:
                 mask = folder / "masks" / kind / f"{path.stem}.png"
-                yield _Picture(path=path, kind=kind, group=groups.get(path.stem, path.stem), mask=mask if mask.exists() else None)
+                yield _Picture(
+                    path=path, kind=kind, group=groups.get(path.stem, f"{kind}/{path.stem}"), mask=mask if mask.exists() else None
+                )
 
 
 def _groups(table: Path) -> dict[str, str]:
@@ -141,7 +143,8 @@ def _read_mask(path: Path) -> Mask:
 
 
 def _labelled(picture: _Picture) -> Labelled:
+    mask = picture.mask.read_bytes() if picture.mask else None
     return Labelled(
-        stem=picture.path.stem, suffix=picture.path.suffix.lower(), encoded=picture.path.read_bytes(), kind=picture.kind,
-        group=picture.group, view=VIEW, mask=picture.mask.read_bytes() if picture.mask else None,
+        stem=f"{picture.kind}-{picture.path.stem}", suffix=picture.path.suffix.lower(), encoded=picture.path.read_bytes(),
+        kind=picture.kind, group=picture.group, view=VIEW, mask=mask,
     )  # fmt: skip

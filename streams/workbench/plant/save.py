@@ -10,6 +10,7 @@ from streams.workbench.plant.parts import GOOD, Labelled
 
 def save(items: Sequence[Labelled], folder: Path) -> None:
     """Write `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv, as a fit reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
     rows = ["stem,group,class,view"]
     for item in items:
         place = folder / GOOD if item.kind == GOOD else folder / "defect" / item.kind
