@@ -1,0 +1,74 @@
+"""The command line: a table of commands, of which only the one that is asked for is imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import typer
+
+_HOME = "streams.wiring.commands."
+COMMANDS: dict[str, str] = {
+    "demo": "demo:demo",
+    "up": "up:up",
+    "run": "run:run",
+    "capture": "capture:capture",
+    "fit": "fit:fit",
+    "verdicts": "verdicts:verdicts",
+    "topics apply": "topics:apply",
+    "topics check": "topics:check",
+    "models list": "models:list_models",
+    "models show": "models:show",
+    "policy check": "policy:check",
+    "policy publish": "policy:publish",
+    "policy show": "policy:show",
+    "bench pipeline": "bench:pipeline",
+}
+HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
+_GROUPS = {
+    "topics": "Create and verify the topics.",
+    "models": "The model sets in force.",
+    "policy": "Check, publish and show policies.",
+    "bench": "Measure.",
+}
+
+
+def application(argv: Sequence[str]) -> typer.Typer:
+    """The parser with the commands that argv can mean: all of them where it names none."""
+    table = {**COMMANDS, **HIDDEN}
+    first = argv[0] if argv else ""
+    wanted = [name for name in table if name.split()[0] == first] or list(COMMANDS)
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_verdictline)
+    groups: dict[str, typer.Typer] = {}
+    for name in wanted:
+        module, function = table[name].split(":")
+        call = getattr(import_module(_HOME + module), function)
+        *group, last = name.split()
+        if not group:
+            app.command(last, hidden=name in HIDDEN)(call)
+            continue
+        if group[0] not in groups:
+            groups[group[0]] = typer.Typer(no_args_is_help=True, help=_GROUPS[group[0]])
+            groups[group[0]].callback(help=_GROUPS[group[0]])(_nothing)
+            app.add_typer(groups[group[0]], name=group[0])
+        groups[group[0]].command(last)(call)
+    return app
+
+
+def _verdictline() -> None:
+    """Streaming visual inspection: every part gets exactly one verdict, and every verdict can be proven."""
+
+
+def _nothing() -> None:
+    """A group has no work of its own."""
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names."""
+    application(sys.argv[1:])()
+
+
+if __name__ == "__main__":
+    main()

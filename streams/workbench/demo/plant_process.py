@@ -1,0 +1,78 @@
+"""The plant and its gateway as one process: makes the parts of a plan and hands them in, on time. A restart goes on at n + 1."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import structlog
+
+from streams.capture.gateway import Capture, View, acquisition_digest
+from streams.settings import Settings
+from streams.wiring.adapters.registry import Registry
+from streams.wiring.processors.gateway import Gateway
+from streams.workbench.demo.plan import Plan, StationPlan
+from streams.workbench.plant import FolderPlant, Part, Plant, SimulatedPlant
+
+log = structlog.get_logger("plant")
+_SEND_S = 600.0
+
+
+def plant_of(plan: Plan) -> Plant:
+    """The plant that a plan speaks of."""
+    if plan.folder is not None:
+        return FolderPlant(plan.folder, plan.seed, plan.fit_share)
+    return SimulatedPlant(seed=plan.seed, knobs=plan.knobs)
+
+
+def capture_of(part: Part) -> Capture:
+    """A part as a camera would hand it in."""
+    return Capture(
+        station=part.station,
+        product=part.product,
+        views=[View(view.name, view.encoded) for view in part.views],
+        acquisition=acquisition_digest(camera="simulated", station=part.station, product=part.product),
+        purpose=part.purpose,
+        lot=part.lot,
+        serial=part.serial,
+    )
+
+
+def run_plant(plan: Plan, settings: Settings) -> bool:
+    """Make and submit all parts, wait until Kafka has them. False where some were left in the outbox."""
+    with Registry(settings.client()) as registry:
+        gateway = Gateway(settings, registry, stations=[station.name for station in plan.stations])
+        try:
+            return asyncio.run(_run(plan, gateway))
+        finally:
+            gateway.close()
+
+
+async def _run(plan: Plan, gateway: Gateway) -> bool:
+    plant = plant_of(plan)
+    lines = [asyncio.create_task(_line(plant, station, gateway)) for station in plan.stations]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _cancel, lines)
+    done = await asyncio.gather(*lines, return_exceptions=True)
+    for result in done:
+        if isinstance(result, Exception):
+            raise result
+    if any(isinstance(result, asyncio.CancelledError) for result in done):
+        return False
+    return await gateway.drain(_SEND_S)
+
+
+def _cancel(lines: list[asyncio.Task[None]]) -> None:
+    for line in lines:
+        line.cancel()
+
+
+async def _line(plant: Plant, station: StationPlan, gateway: Gateway) -> None:
+    begin = time.monotonic()
+    first = gateway.next_n(station.name)
+    for n in range(first, station.end):
+        part = await asyncio.to_thread(plant.part, station.name, n)
+        await asyncio.sleep(max(0.0, begin + (n - first) / station.rate_per_s - time.monotonic()))
+        await gateway.submit(capture_of(part))
