@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from schemas.common import canonical
+from schemas.model_set import ModelSetV1
 from schemas.policy import GOOD, ClassRuleV1, GeometryV1, PolicyV1, SeverityRuleV1
 from streams.settings import Settings
 from streams.wiring.adapters.registry import Registry
@@ -32,25 +33,26 @@ class FitFailed(Exception):
 
 def prepare_models(plan: Plan, settings: Settings, registry: Registry, tell: Callable[[str], None]) -> None:
     """Fit the products that have no models of this plan's data yet, and put the demonstration's policies in force."""
-    products = sorted({station.product for station in plan.stations})
-    todo = [product for product in products if not _kept(plan, settings, registry, product)]
+    stations = {station.product: station.name for station in plan.stations}
+    todo = [product for product, name in sorted(stations.items()) if not _kept(plan, settings, registry, product, name)]
     with ThreadPoolExecutor(2) as pool:
         for line in pool.map(lambda product: _fit(plan, settings, product), todo):
             tell(line)
-    for product in products:
-        registry.refresh()
-        stamp = registry.stamp(product, None)
+    registry.refresh()
+    for station in {station.product: station for station in plan.stations}.values():
+        stamp = registry.stamp(station.product, station.name)
         policy = None if stamp is None else registry.policy(stamp.policy)
-        if policy is None:
-            raise FitFailed(f"{product}: nothing is in force after its fit")
-        registry.publish_policy(demo_policy(policy), who=_WHO, why=_WHY)
+        models = None if stamp is None else registry.model_set(stamp.model_set)
+        if policy is None or models is None:
+            raise FitFailed(f"{station.product}: nothing is in force after its fit")
+        registry.publish_policy(demo_policy(policy, models), who=_WHO, why=_WHY)
 
 
-def demo_policy(policy: PolicyV1) -> PolicyV1:
-    """The fit's starting policy with the plant's deadline and, where it knows the scale, sizes that decide."""
+def demo_policy(policy: PolicyV1, models: ModelSetV1) -> PolicyV1:
+    """The fit's starting policy with the plant's deadline and, where its scale is known, sizes that decide."""
     known = PRODUCTS.get(policy.product)
     changes: dict[str, object] = {"decide_within_s": DECIDE_WITHIN_S, "audit_fraction": 0.05}
-    if known is not None and known.masks:
+    if known is not None and models.model("segmentation") is not None:
         classes = {
             name: rule if name == GOOD else ClassRuleV1(threshold=rule.threshold, disposition="rework", geometry=True)
             for name, rule in policy.classes.items()
@@ -68,10 +70,10 @@ def _key(plan: Plan, product: str) -> str:
     return hashlib.sha256(canonical(facts)).hexdigest()
 
 
-def _kept(plan: Plan, settings: Settings, registry: Registry, product: str) -> bool:
+def _kept(plan: Plan, settings: Settings, registry: Registry, product: str, station: str) -> bool:
     """This plan's fit was done here, and its model set is still the one in force."""
     mark = _mark(settings, product)
-    stamp = registry.stamp(product, None)
+    stamp = registry.stamp(product, station)
     if stamp is None or not mark.exists():
         return False
     return bool(json.loads(mark.read_text(encoding="utf-8")) == {"key": _key(plan, product), "model_set": stamp.model_set})
