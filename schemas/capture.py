@@ -34,7 +34,7 @@ class Context(Message):
     decide_within_s: float = Field(gt=0, le=3600)
     sha256: Digest
 
-    _HEADERS: ClassVar[dict[str, str]] = {
+    HEADERS: ClassVar[dict[str, str]] = {
         "view": "view",
         "views": "views",
         "product": "product",
@@ -51,13 +51,13 @@ class Context(Message):
 
     def extensions(self) -> dict[str, str]:
         """As CloudEvents extension attributes."""
-        values = {name: getattr(self, field) for field, name in self._HEADERS.items()}
+        values = {name: getattr(self, field) for field, name in self.HEADERS.items()}
         return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def context_of(envelope: Envelope) -> Context:
     """Raises ContractError `bad_header`."""
-    found = {f: envelope.extensions[n] for f, n in Context._HEADERS.items() if n in envelope.extensions}
+    found = {f: envelope.extensions[n] for f, n in Context.HEADERS.items() if n in envelope.extensions}
     try:
         return Context.model_validate({"inspection": envelope.subject, "station": envelope.source, **found})
     except ValidationError as error:

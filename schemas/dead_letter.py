@@ -6,6 +6,7 @@ from schemas.envelope import Received, Record
 from schemas.topics import DEAD_LETTER
 
 PREFIX = "dl_"
+FACTS = ("topic", "partition", "offset", "stage", "reason", "detail", "attempts")
 
 
 def dead_letter(received: Received, *, stage: str, reason: str, detail: str, attempts: int) -> Record:
@@ -26,5 +27,4 @@ def dead_letter(received: Received, *, stage: str, reason: str, detail: str, att
 
 def dead_letter_facts(received: Received) -> dict[str, str]:
     """topic, partition, offset, stage, reason, detail, attempts of a dead letter."""
-    names = ("topic", "partition", "offset", "stage", "reason", "detail", "attempts")
-    return {name: received.header(PREFIX + name) or "" for name in names}
+    return {name: received.header(PREFIX + name) or "" for name in FACTS}
