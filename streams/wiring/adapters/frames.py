@@ -32,8 +32,12 @@ class Frame:
     body: Sequence[bytes] = ()
 
     @property
+    def data_bytes(self) -> int:
+        return len(self.head) + sum(map(len, self.body))
+
+    @property
     def size(self) -> int:
-        return _HEADER.size + len(self.head) + sum(map(len, self.body))
+        return _HEADER.size + self.data_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

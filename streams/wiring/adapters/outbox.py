@@ -69,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry lies. size: bytes on the disk."""
+    """Where an entry lies. size: bytes of head and parts."""
 
     n: int
     segment: int
@@ -145,10 +145,9 @@ class Outbox:
         segment = self._segments[-1]
         places = []
         for entry, frame in zip(entries, frames, strict=True):
-            at = start + frame.size - sum(map(len, frame.body)) - len(frame.head)
-            places.append(Place(entry.n, segment.number, at, len(frame.head), frame.size))
-            segment.open_numbers.add(entry.n)
             start += frame.size
+            places.append(Place(entry.n, segment.number, start - frame.data_bytes, len(frame.head), frame.data_bytes))
+            segment.open_numbers.add(entry.n)
         return places
 
     def read(self, place: Place) -> tuple[bytes, list[bytes]]:
