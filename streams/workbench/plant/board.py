@@ -27,13 +27,21 @@ def _tin_share(view: str) -> FloatImage:
     return (design(view).tin / np.float32(255)).astype(np.float32)
 
 
+@cache
+def _lacquer_share(view: str) -> FloatImage:
+    """1 where the plate is green."""
+    blue, green, red = (design(view).plate[..., c].astype(np.float32) for c in range(3))
+    return np.clip((green - np.maximum(blue, red)) / 25, 0, 1).astype(np.float32)
+
+
 def _surface(rng: np.random.Generator, view: str, knobs: Knobs) -> Image:
     """This board's own gloss: of the lacquer everywhere, of the tin on the pads."""
     dull = -58 * knobs.wear + rng.normal(0, 5)
     gloss = noise(rng, SIDE, SIDE, 6.0) * np.float32(9 + 8 * knobs.wear) + np.float32(dull)
     change = gloss * _tin_share(view) + noise(rng, SIDE, SIDE, 1.2) * np.float32(2.0 + 3 * knobs.texture)
     tint = np.array([20, -16, 26]) * knobs.texture + rng.normal(0, 1.5, 3)  # another lacquer
-    planes = [cv2.add(design(view).plate[..., c], change + np.float32(tint[c]), dtype=cv2.CV_8U) for c in range(3)]
+    lacquer = _lacquer_share(view)
+    planes = [cv2.add(design(view).plate[..., c], change + np.float32(tint[c]) * lacquer, dtype=cv2.CV_8U) for c in range(3)]
     return np.asarray(cv2.merge(planes), np.uint8)
 
 
