@@ -23,7 +23,7 @@ VERSION = "1.0.0"
 _FORMAT = "application/schema+json;version=draft-2020-12"
 _KAFKA = "0.5.0"
 _ABOUT_IMAGES = (IMAGE_TYPE, TICKET_TYPE, EMBEDDING_TYPE)
-_EMBEDDED = ("trunkid", "imageuri", "imagebytes", "imagetype")
+_EMBEDDED = ("ce_trunkid", "ce_imageuri", "ce_imagebytes", "ce_imagetype")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,8 @@ def _context_headers() -> Json:
 def _own_headers(name: str) -> list[Json]:
     own: list[Json] = [{"properties": {"ce_type": {"const": name}}}]
     if name == EMBEDDING_TYPE:
-        names = [f"ce_{header}" for header in _EMBEDDED]
-        own.append({"properties": {header: _text("") for header in names}, "required": names})
+        properties = {**dict.fromkeys(_EMBEDDED, _text("")), "ce_imagebytes": {"type": "string", "pattern": r"^[0-9]+$"}}
+        own.append({"properties": properties, "required": list(_EMBEDDED)})
     return own
 
 
