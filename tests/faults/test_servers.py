@@ -22,6 +22,7 @@ from tritonclient.utils import InferenceServerException
 
 from streams.workbench.processes import ServerStartError
 from streams.workbench.servers import Servers
+from streams.workbench.triton import EmbeddedTriton
 from tests.helpers.models import put_model
 from tests.helpers.wait import wait_until
 
@@ -78,7 +79,7 @@ def test_servers_come_back_where_they_were_and_never_outlive_their_parent(tmp_pa
     state = tmp_path / "state"
     put_model(state / "models", "one", {1: 2.0})
     with up(state) as (process, told):
-        admin = AdminClient({"bootstrap.servers": told["kafka"]})
+        admin = AdminClient({"bootstrap.servers": told["kafka"], "log_level": 0})
         admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(20)
         assert f"{state} is in use by another verdictline" in refused(state)
 
@@ -91,9 +92,13 @@ def test_servers_come_back_where_they_were_and_never_outlive_their_parent(tmp_pa
 
         last = [*children(process).values()]
         assert len(last) >= 3  # java, tritonserver, a stub
+        temporary = set(os.listdir("/tmp"))
         process.kill()
         _, alive = psutil.wait_procs(last, timeout=40)
         assert alive == []
+        prefix = EmbeddedTriton(state / "models").prefix
+        assert [name for name in os.listdir("/dev/shm") if name.startswith(prefix)] == []
+        assert [name for name in set(os.listdir("/tmp")) - temporary if "kafka" in name or "triton" in name] == []
 
     with up(state) as (process, told):
         assert "kept" in topics(told["kafka"])

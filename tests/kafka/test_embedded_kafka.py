@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
@@ -18,19 +15,10 @@ from streams.workbench.jars import TABLE, class_path, table
 from streams.workbench.java import find_java
 from streams.workbench.kafka import EmbeddedKafka
 from streams.workbench.kafka_properties import LARGEST_MESSAGE
-from streams.workbench.processes import ServerStartError, free_ports, is_free
+from streams.workbench.processes import ServerStartError, is_free
 from tests.helpers.wait import wait_until
 
 pytestmark = pytest.mark.kafka
-
-PARENT = """
-import sys, time
-from pathlib import Path
-from streams.workbench.kafka import EmbeddedKafka
-kafka = EmbeddedKafka(Path(sys.argv[1])).start()
-print(kafka.pid, kafka.bootstrap, flush=True)
-time.sleep(300)
-"""
 
 
 def send(bootstrap: str, topic: str, value: bytes) -> None:
@@ -57,32 +45,27 @@ def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
     return found
 
 
-def test_log_and_address_survive_a_crash_of_the_broker_and_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
-    with first.stdout as told:
-        pid, bootstrap = told.readline().split()
+def test_log_and_address_survive_a_stop_and_no_other_broker_gets_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.workbench.kafka._LEAVING_S", 0.1)
     large = os.urandom(9 << 20)  # a dead letter may be as large
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    topic = NewTopic("kept", 1, 1, config={"max.message.bytes": str(LARGEST_MESSAGE)})
-    admin.create_topics([topic])["kept"].result(10)
-    send(bootstrap, "kept", large)
-    with pytest.raises(ServerStartError, match=r"port \d+ is taken"):
-        EmbeddedKafka(port=int(bootstrap.split(":")[1])).start()
-
-    first.kill()  # the parent: the broker must follow by itself
-    first.wait()
-    with EmbeddedKafka(tmp_path) as again:  # waits for the old one to leave, then finds its data
-        assert not psutil.pid_exists(int(pid))
-        assert again.bootstrap == bootstrap
-        monkeypatch.setattr("streams.workbench.kafka._LEAVING_S", 0.1)
+    with EmbeddedKafka(tmp_path) as broker:
+        bootstrap = broker.bootstrap
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        topic = NewTopic("kept", 1, 1, config={"max.message.bytes": str(LARGEST_MESSAGE)})
+        admin.create_topics([topic])["kept"].result(10)
+        send(bootstrap, "kept", large)
+        with pytest.raises(ServerStartError, match=r"port \d+ is taken"):
+            EmbeddedKafka(port=broker.port).start()
         with pytest.raises(ServerStartError, match="another Kafka runs on"):
             EmbeddedKafka(tmp_path).start()
-        again.kill()
-        again.start()
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGTERM)
+        assert wait_until(broker.trouble, 20, "the broker's end") == "it ended with 143"
+    assert is_free(broker.port)
+    with EmbeddedKafka(tmp_path) as again:
+        assert again.bootstrap == bootstrap
         send(bootstrap, "kept", b"after")
         assert read(bootstrap, "kept", 2) == [large, b"after"]
-    assert is_free(again.port)
 
 
 def test_a_folder_that_is_not_kafkas_is_one_clear_line(tmp_path: Path) -> None:
@@ -157,12 +140,3 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     broker = EmbeddedKafka(Path("/dev/full") / "data")
     with pytest.raises(ServerStartError, match="Kafka cannot use its data folder: /dev/full/data: Not a directory"):
         broker.start()
-
-
-def test_sigterm_stops_the_broker_in_order(tmp_path: Path) -> None:
-    broker = EmbeddedKafka(tmp_path, port=free_ports(1)[0]).start()
-    assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGTERM)
-    wait_until(lambda: broker.trouble(), 20, "the broker's end")
-    assert broker.trouble() == "it ended with 143"
-    broker.stop()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
@@ -23,15 +20,6 @@ from tests.helpers.models import put_model
 from tests.helpers.wait import wait_until
 
 pytestmark = pytest.mark.triton
-
-PARENT = """
-import sys, time
-from pathlib import Path
-from streams.workbench.triton import EmbeddedTriton
-triton = EmbeddedTriton(Path(sys.argv[1])).start()
-print(triton.pid, triton.prefix, flush=True)
-time.sleep(300)
-"""
 
 
 def ask(url: str, model: str, x: npt.NDArray[np.uint8], version: str = "") -> npt.NDArray[np.float32]:
@@ -89,21 +77,6 @@ def test_a_broken_model_does_not_stop_the_others_and_says_why(tmp_path: Path) ->
         assert ask(triton.grpc_url, "good", x).sum() == 8
         with pytest.raises(InferenceServerException, match="odd"):
             ask(triton.grpc_url, "odd", x)
-
-
-def test_a_killed_parent_leaves_no_server_no_stub_no_memory(tmp_path: Path) -> None:
-    store = tmp_path / "models"
-    put_model(store, "one", {1: 2.0})
-    before = set(os.listdir("/tmp"))
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(store)], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    with parent.stdout as told:
-        pid, prefix = told.readline().split()
-    parent.kill()
-    parent.wait()
-    wait_until(lambda: not psutil.pid_exists(int(pid)) and not find_stubs(prefix), 40, "the server's end")
-    assert shared_memory(prefix) == []
-    assert not [name for name in set(os.listdir("/tmp")) - before if "triton" in name]
 
 
 def test_a_start_that_fails_is_one_line_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
