@@ -44,6 +44,9 @@ class Anomaly:
 
     async def handle(self, received: Received) -> list[Record]:
         begin = time.perf_counter()
+        stamp = received.header("ce_modelset")
+        if await self._inference.look_up(stamp) and not self._inference.may_need(stamp):
+            return []
         context, image, data = await self._images.resolve(received)
         model = await self._inference.model(context)
         if model is None:
@@ -75,7 +78,7 @@ def calibration(model: ModelV1, context: Context) -> tuple[float, ...]:
 def build(settings: Settings, slot: int) -> StageFlow:
     """The processor, not yet running. Raises ValueError where Kafka or Triton is not named."""
     registry, images = registry_of(settings), images_of(settings)
-    inference = Inference("anomaly", settings, registry)
+    inference = Inference("anomaly", "image", settings, registry)
     stage = Anomaly(inference, images, lambda: flow.broker_now())
     flow = stage_flow(
         inference,

@@ -74,7 +74,7 @@ class OfEmbeddings(_Classifier):
         envelope = envelope_of(received.headers)
         context = context_of(envelope)
         model = await self._inference.model(context)
-        if model is None or model.input != "embedding":
+        if model is None:
             return []
         if late := self._late(received, context):
             return late
@@ -84,7 +84,7 @@ class OfEmbeddings(_Classifier):
 
 
 class OfImages(_Classifier):
-    """One record of capture.v1 to its evidence."""
+    """One record of capture.v1 to its evidence. A record whose stamp tells nothing is answered by the anomaly processor."""
 
     types = (IMAGE_TYPE, TICKET_TYPE)
 
@@ -94,9 +94,12 @@ class OfImages(_Classifier):
 
     async def handle(self, received: Received) -> list[Record]:
         begin = time.perf_counter()
+        stamp = received.header("ce_modelset")
+        if await self._inference.look_up(stamp) is None or not self._inference.may_need(stamp):
+            return []
         context, image, data = await self._images.resolve(received)
         model = await self._inference.model(context)
-        if model is None or model.input != "image":
+        if model is None:
             return []
         if late := self._late(received, context):
             return late
@@ -161,7 +164,7 @@ def build(settings: Settings, slot: int) -> Classification:
 
 
 def _embeddings(settings: Settings, slot: int, registry: Registry) -> StageFlow:
-    inference = Inference("classification", settings, registry)
+    inference = Inference("classification", "embedding", settings, registry)
     stage = OfEmbeddings(inference, lambda: flow.broker_now())
     flow = stage_flow(
         inference,
@@ -178,7 +181,7 @@ def _embeddings(settings: Settings, slot: int, registry: Registry) -> StageFlow:
 
 
 def _images(settings: Settings, slot: int, registry: Registry) -> StageFlow:
-    inference, images = Inference("classification", settings, registry), images_of(settings)
+    inference, images = Inference("classification", "image", settings, registry), images_of(settings)
     stage = OfImages(inference, images, lambda: flow.broker_now())
     flow = stage_flow(
         inference,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from schemas.codec import record_of
 from schemas.common import ModelRef, Stage
@@ -41,12 +41,12 @@ class ModelSets(Protocol):
 
 
 class Inference:
-    """One stage's use of Triton. Versions that were looked up are kept: there are as many as fits were made."""
+    """One stage's use of Triton, for models that take this input. Versions looked up are kept: as many as fits were made."""
 
-    def __init__(self, stage: Stage, settings: Settings, sets: ModelSets) -> None:
+    def __init__(self, stage: Stage, takes: Literal["image", "embedding"], settings: Settings, sets: ModelSets) -> None:
         if settings.triton is None:
             raise ValueError("VERDICTLINE_TRITON is not set: name a Triton (host:port), or use `verdictline demo` or `up`")
-        self.stage = stage
+        self.stage, self._input = stage, takes
         self._address, self._deadline_s, self._profile = settings.triton, settings.triton_deadline_s, settings.profile
         self._sets = sets
         self._known: dict[str, ModelSetV1] = {}
@@ -59,26 +59,36 @@ class Inference:
         """Without looking it up."""
         return self._known.get(digest or "")
 
-    def may_need(self, digest: str | None) -> bool:
-        """False where the stamp names a set that is known to lack this stage."""
+    async def look_up(self, digest: str | None) -> ModelSetV1 | None:
+        """The model set that a stamp names; None: there is none. Raises Unavailable."""
         models = self.known(digest)
-        return models is None or models.model(self.stage) is not None
+        if models is None and digest:
+            models = await asyncio.to_thread(self._sets.model_set, digest)
+            if models is not None:
+                self._known[digest] = models
+        return models
+
+    def may_need(self, digest: str | None) -> bool:
+        """False where the stamp names a set that is known to have nothing for this input of this stage."""
+        models = self.known(digest)
+        return models is None or self._chosen(models) is not None
 
     async def model(self, part: Part) -> ModelV1 | None:
-        """The stamped model of this stage, None where the set has none.
+        """The stamped model, None where the set has none for this input.
 
         Raises Unprocessable `unknown_model_set`, or `wrong_profile` where its calibration was not made for this machine.
         """
-        models = self._known.get(part.model_set)
+        models = await self.look_up(part.model_set)
         if models is None:
-            models = await asyncio.to_thread(self._sets.model_set, part.model_set)
-            if models is None:
-                raise Unprocessable("unknown_model_set", part.model_set)
-            self._known[part.model_set] = models
-        model = models.model(self.stage)
+            raise Unprocessable("unknown_model_set", part.model_set)
+        model = self._chosen(models)
         if model is not None and model.ref.profile != self._profile:
             raise Unprocessable("wrong_profile", f"{model.ref.name} is calibrated for {model.ref.profile}, not {self._profile}")
         return model
+
+    def _chosen(self, models: ModelSetV1) -> ModelV1 | None:
+        model = models.model(self.stage)
+        return model if model is not None and model.input == self._input else None
 
     # ---------------------------------------------------------------- Triton
     async def ask(self, model: ModelRef, inputs: Mapping[str, Array], outputs: Sequence[Tensor]) -> Mapping[str, Array]:

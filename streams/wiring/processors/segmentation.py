@@ -87,7 +87,7 @@ def request_in(received: Received) -> SegmentRequestV1:
 def build(settings: Settings, slot: int) -> StageFlow:
     """The processor, not yet running. Raises ValueError where Kafka or Triton is not named."""
     registry, images = registry_of(settings), images_of(settings)
-    inference = Inference("segmentation", settings, registry)
+    inference = Inference("segmentation", "image", settings, registry)
     stage = Segmentation(inference, images, lambda: flow.broker_now())
     flow = stage_flow(
         inference,
