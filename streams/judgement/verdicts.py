@@ -15,7 +15,7 @@ from schemas.segment_request import SegmentRequestV1
 from schemas.verdict import UsedV1, VerdictV1, WhyV1
 from streams.judgement.facts import UNKNOWN, ViewFacts, Why
 from streams.judgement.part import Given, Part
-from streams.judgement.policy import drawn_for_audit
+from streams.judgement.policy import drawn_for_audit, geometry_wanted
 from streams.judgement.rules import Rules
 from streams.judgement.triage import Decision, Moment, contained
 
@@ -124,6 +124,6 @@ def _used_in(view: str, facts: ViewFacts, rules: Rules) -> Iterator[UsedV1]:
         label = kind.best if kind.label == UNKNOWN else kind.label
         named = {"model": models["classification"], "label": label, "probability": kind.probability}
         yield UsedV1(stage="classification", view=view, offset=kind.offset, **named)
-    if (shape := facts.shape) is not None:
+    if (shape := facts.shape) is not None and geometry_wanted(rules, view, facts) is not None:
         model = models["segmentation"]
         yield UsedV1(stage="segmentation", view=view, offset=shape.offset, model=model, instances=shape.instances)
