@@ -141,7 +141,7 @@ def tiny_set(folder: Path, groups: dict[str, str]) -> Path:
     kinds = {stem: GOOD if stem[0] == "g" else stem[0] for stem in groups}
     save(
         [
-            Labelled(stem=stem, suffix=".png", encoded=encoded.tobytes(), kind=kinds[stem], group=group, view="image")
+            Labelled(stem=stem, suffix=".png", encoded=encoded.tobytes(), kind=kinds[stem], group=group, view="v1")
             for stem, group in groups.items()
         ],
         folder,

@@ -1,6 +1,6 @@
 """A plant whose parts are the pictures of a folder: some fit the models, the rest run, again and again.
 
-Reads `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv (stem, group). Whole groups go to one side,
+Reads `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv (stem, group, optional class). Whole groups go to one side,
 so that no physical part is both learned from and judged. Knows no sizes: nobody measured these parts.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from streams.workbench.plant import naming
 from streams.workbench.plant.parts import GOOD, Defect, Labelled, Mask, Part, PlantStation, RenderedView
 
-VIEW = "image"
+VIEW = "v1"  # what a fit calls the view of a data set that names none
 CONTENT_TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp",
     ".tif": "image/tiff", ".tiff": "image/tiff",
@@ -94,19 +94,19 @@ def _pictures(folder: Path) -> Iterator[_Picture]:
         for path in sorted(place.glob("*")):
             if path.suffix.lower() in CONTENT_TYPES:
                 mask = folder / "masks" / kind / f"{path.stem}.png"
-                yield _Picture(
-                    path=path, kind=kind, group=groups.get(path.stem, f"{kind}/{path.stem}"), mask=mask if mask.exists() else None
-                )
+                group = groups.get((path.stem, kind)) or groups.get((path.stem, "")) or f"{kind}/{path.stem}"
+                yield _Picture(path=path, kind=kind, group=group, mask=mask if mask.exists() else None)
 
 
-def _groups(table: Path) -> dict[str, str]:
+def _groups(table: Path) -> dict[tuple[str, str], str]:
+    """(stem, class or nothing) -> group."""
     if not table.exists():
         return {}
     with table.open(newline="", encoding="utf-8") as lines:
         rows = csv.DictReader(lines)
         if not {"stem", "group"} <= set(rows.fieldnames or ()):
             raise ValueError(f"{table}: needs the columns stem and group, has {', '.join(rows.fieldnames or ())}")
-        return {row["stem"]: row["group"] for row in rows}
+        return {(row["stem"], row.get("class") or ""): row["group"] for row in rows}
 
 
 def _split(pictures: Sequence[_Picture], seed: int, fit_share: float) -> tuple[list[_Picture], list[_Picture]]:
