@@ -1,7 +1,7 @@
 """A plant whose parts are the pictures of a folder: some fit the models, the rest run, again and again.
 
-Reads `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv (stem, group, optional class). Whole groups go to one side,
-so that no physical part is both learned from and judged. Knows no sizes: nobody measured these parts.
+Reads `good/`, `defect/<kind>/`, `masks/<kind>/<stem>.png` and groups.csv (stem, group, optional class). Whole groups go to
+one side, so that no physical part is both learned from and judged. Knows no sizes: nobody measured these parts.
 """
 
 from __future__ import annotations
