@@ -12,9 +12,11 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from schemas.envelope import Received, Record
@@ -37,6 +39,7 @@ class Job:
     name: str
     slot: int = 0
     partitions: int = 4
+    ready: str = ""
     stall: str = ""
     stall_s: float = 60.0
 
@@ -62,6 +65,17 @@ class Job:
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "tests.helpers.engine_child", json.dumps(asdict(self))]
+
+
+def tell(job: Job, ready: Callable[[], bool]) -> None:
+    """Make the file `job.ready` once the engine is ready."""
+
+    def wait() -> None:
+        while not ready():
+            time.sleep(0.05)
+        Path(job.ready).touch()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def check(job: Job, record: Received) -> int:
@@ -154,6 +168,7 @@ def run_flow(job: Job) -> None:
         )  # fmt: skip
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, flow.stop)
         Watchdog(turning(lambda: flow.turned, job.stall_s), 0.2).start()
+        tell(job, flow.ready)
         await flow.run()
 
     asyncio.run(main())
@@ -170,6 +185,7 @@ def run_exact(job: Job) -> None:
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: exact.stop())
     Watchdog(turning(lambda: exact.turned, job.stall_s), 0.2).start()
+    tell(job, exact.ready)
     exact.run()
 
 
@@ -181,7 +197,9 @@ def run_tables(job: Job) -> None:
         tick_topic=job.ticks, dead_letter_topic=job.dead, partitions=job.partitions, session_timeout_s=6.0,
         stall_s=job.stall_s,
     )  # fmt: skip
-    Tables(config, Collect(job), lambda record, dead: failed(job, record, dead)).run()
+    tables = Tables(config, Collect(job), lambda record, dead: failed(job, record, dead))
+    tell(job, tables.ready)
+    tables.run()
 
 
 def main() -> None:

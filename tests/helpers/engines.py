@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from schemas.envelope import Record
 from streams.wiring.adapters.kafka import Writer, create_topics, read_all
 from tests.helpers.engine_child import Job
+from tests.helpers.wait import wait_until
 
 _APPEND = {"message.timestamp.type": "LogAppendTime"}
 
@@ -30,13 +31,19 @@ class Child:
     """One engine process; `start` again after it ended. Its output is in `log`."""
 
     def __init__(self, job: Job, folder: Path) -> None:
-        self.job, self.log = job, folder / f"{job.name}-{job.slot}.log"
+        self._ready = folder / f"{job.name}-{job.slot}.ready"
+        self.job, self.log = replace(job, ready=str(self._ready)), folder / f"{job.name}-{job.slot}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, job: Job | None = None) -> Child:
+    def start(self) -> None:
+        self._ready.unlink(missing_ok=True)
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen((job or self.job).command(), stdout=out, stderr=out)
-        return self
+            self.process = subprocess.Popen(self.job.command(), stdout=out, stderr=out)
+
+    def start_ready(self, timeout_s: float = 40.0) -> None:
+        """Start, and wait until the engine says that it is ready."""
+        self.start()
+        wait_until(self._ready.exists, timeout_s, f"{self.job.engine} is ready")
 
     def kill(self) -> None:
         assert self.process is not None
@@ -67,23 +74,36 @@ def children(job: Job, folder: Path, count: int = 1) -> Iterator[list[Child]]:
 
 
 class Feeder(threading.Thread):
-    """Writes records at a rate (1/s), beginning at once. `sent` counts."""
+    """Writes groups of records at a rate (records/s), beginning at once, until they end or `finish` is called.
 
-    def __init__(self, job: Job, records: Iterable[tuple[str, bytes]], rate: float) -> None:
+    `groups` counts those that are written; a group is never written by half.
+    """
+
+    def __init__(self, job: Job, groups: Iterable[Sequence[tuple[str, bytes]]], rate: float) -> None:
         super().__init__(daemon=True)
-        self._job, self._records, self._rate = job, records, rate
-        self.sent = 0
+        self._job, self._source, self._rate, self._finished = job, groups, rate, False
+        self.groups = self.sent = 0
         self.start()
 
     def run(self) -> None:
         writer, begin = Writer(self._job.client), time.monotonic()
-        for key, value in self._records:
-            wait_s = begin + self.sent / self._rate - time.monotonic()
-            if wait_s > 0.005:
-                time.sleep(wait_s)
-            writer.send(Record(topic=self._job.name, key=key.encode(), value=value))
-            self.sent += 1
+        for group in self._source:
+            for key, value in group:
+                wait_s = begin + self.sent / self._rate - time.monotonic()
+                if wait_s > 0.005:
+                    time.sleep(wait_s)
+                writer.send(Record(topic=self._job.name, key=key.encode(), value=value))
+                self.sent += 1
+            self.groups += 1
+            if self._finished:
+                break
         writer.flush()
+
+    def finish(self) -> int:
+        """The number of groups."""
+        self._finished = True
+        self.join()
+        return self.groups
 
 
 def outputs(job: Job) -> Counter[str]:

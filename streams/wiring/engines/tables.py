@@ -6,7 +6,6 @@ They lean on its inside, so its version is pinned. Importing this module imports
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import os
 import time
@@ -24,7 +23,7 @@ from schemas.envelope import Received, Record
 from streams.metrics import ASSIGNED, HANDLED, PROGRESS, STATES
 from streams.wiring.engines.dead import OnDead, Undertaker, verdict_on
 from streams.wiring.engines.gaps import Gap, report_gap
-from streams.wiring.engines.watchdog import Deadlines, Watchdog
+from streams.wiring.engines.watchdog import Deadlines, Watchdog, turning
 
 log = structlog.get_logger("tables")
 faust: Any = _faust  # its annotations name neither its inside nor what its signals accept
@@ -117,6 +116,8 @@ class Tables:
         self._config, self._reducer = config, reducer
         self._undertaker = Undertaker(stage=config.app, topic=config.dead_letter_topic, on_dead=on_dead)
         self._alarms: dict[int, Alarms] = {}  # a partition's; made anew after a rebalance
+        self._owned = 0
+        self._turning = False
         self._committed: dict[int, int | None] = {}
         self._topics: dict[str, Any] = {}
         self.deadlines = Deadlines()
@@ -135,24 +136,21 @@ class Tables:
 
     def run(self) -> None:
         """Raises SystemExit at the end; ends the process with BUG or STALLED where going on would lose records."""
-        Watchdog(self.deadlines.late).start()
-        ASSIGNED.labels(self._config.app).set_function(lambda: len(self._mine()))
+        Watchdog(self._late).start()
+        ASSIGNED.labels(self._config.app).set_function(lambda: self._owned)
         STATES.labels(self._config.app).set_function(lambda: len(self._table))
         worker = faust.Worker(self.app, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None
         worker.execute_from_commandline()
 
     def ready(self) -> bool:
-        """Partitions are assigned and their states are there."""
-        return bool(self._mine()) and not self._settling()
+        """Partitions are assigned and their states were there when the loop turned last. Safe on any thread."""
+        return self._owned > 0
 
-    def _settling(self) -> bool:
-        return bool(self.app.rebalancing or self.app.tables.recovery.in_recovery)
-
-    def _mine(self) -> list[TP]:
-        with contextlib.suppress(AttributeError, AssertionError):  # not started yet
-            return [place for place in self.app.consumer.assignment() if place.topic == self._config.source]
-        return []
+    def _late(self) -> list[str]:
+        """A blocked loop is seen at once, what it should do only in its own time (recovery has long)."""
+        loop = turning(lambda: self.turned, self._config.stall_s)() if self._turning else ()
+        return [*self.deadlines.late(), *loop]
 
     # ---------------------------------------------------------------- events
     async def _agent(self, stream: Any) -> None:
@@ -235,12 +233,14 @@ class Tables:
     async def _tick(self, app: Any) -> None:
         """(R7) A table can only be written inside a stream, so time arrives as a message. (R8) All of it is expected back."""
         config = self._config
-        self.turned = time.monotonic()
+        self.turned, self._turning = time.monotonic(), True
         PROGRESS.labels(config.app).set(time.time())
-        if self._settling():
+        if app.rebalancing or app.tables.recovery.in_recovery:
+            self._owned = 0
             self.deadlines.expect({"recovery": config.recovery_s})
             return
-        mine = self._mine()
+        mine = [place for place in app.consumer.assignment() if place.topic == config.source]
+        self._owned = len(mine)
         self.deadlines.expect({(what, place.partition): config.stall_s for place in mine for what in ("tick", "commit")})
         for place in mine:
             ticks = TP(config.tick_topic, place.partition)
@@ -280,6 +280,7 @@ def _options(config: TablesConfig) -> dict[str, Any]:
         "stream_buffer_maxsize": 512,
         "broker_commit_interval": 0.5,
         "broker_session_timeout": config.session_timeout_s,
+        "broker_heartbeat_interval": min(3.0, config.session_timeout_s / 10),
         "consumer_group_instance_id": config.instance,
         "worker_redirect_stdouts": False,
     }
