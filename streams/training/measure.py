@@ -24,7 +24,8 @@ def auroc(good: FloatArray, bad: FloatArray) -> float:
 def class_thresholds(probabilities: FloatArray, labels: Sequence[str], classes: Sequence[str]) -> Mapping[str, float]:
     """Class -> the lowest probability from which on at least 95 % of the predictions of groups left out were right.
 
-    Between 0.5 and 0.99: the upper end where the data show no such probability. Rows of NaN count as not seen.
+    Between 0.5 and 0.99: the lower end where all predictions were right, the upper one where the data show no such
+    probability. Rows of NaN count as not seen.
     """
     seen = ~np.isnan(probabilities[:, 0])
     best, share = probabilities[seen].argmax(1), probabilities[seen].max(1)
@@ -33,12 +34,16 @@ def class_thresholds(probabilities: FloatArray, labels: Sequence[str], classes: 
 
 
 def _threshold(share: FloatArray, right: BoolArray) -> float:
-    order = np.argsort(-share)
+    order = np.argsort(-share, kind="stable")
     precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(precision >= PRECISION)
     if not len(enough):
         return _CEILING
-    return round(float(np.clip(share[order][enough[-1]], _FLOOR, _CEILING)), 4)
+    last = int(enough[-1])
+    if last == len(order) - 1:
+        return _FLOOR
+    between = float(share[order][last] + share[order][last + 1]) / 2  # the next one would be one error too many
+    return round(float(np.clip(between, _FLOOR, _CEILING)), 4)
 
 
 def accuracy(probabilities: FloatArray, labels: Sequence[str], classes: Sequence[str]) -> float:

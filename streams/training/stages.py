@@ -27,11 +27,11 @@ PROBES = 6
 CALIBRATION_LIMIT = 2000
 MIN_GOOD_GROUPS = 5
 MIN_MASKS = 3
-_WINDOWS = 160  # of masks, moved and turned ones included: 12 ms each
+_WINDOWS = 128  # of masks, moved and turned ones included: 12 ms each
 _CLEAN_WINDOWS = 24
 _TRIAL_WINDOWS = 40
 _CHUNK = 16
-_STEPS, _TRIAL_STEPS = 400, 200
+_STEPS, _TRIAL_STEPS = 300, 150
 
 
 class NotEnough(Exception):

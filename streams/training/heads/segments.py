@@ -17,7 +17,7 @@ GRID = SIZE_PX // 4
 HIDDEN = 128
 NEEDS = tuple(LEVELS)
 _WIDTH = sum(LEVELS.values())
-_PIXELS_AN_IMAGE = 400  # kept of each image: half near the defect, half elsewhere
+_PIXELS_AN_IMAGE = 256  # kept of each image: half near the defect, half elsewhere
 _BATCH, _DROPOUT, _PEAK_RATE, _DECAY = 1024, 0.2, 3e-3, 1e-2
 
 
@@ -44,13 +44,13 @@ def sample_pixels(f: Features, masks: FloatArray, rng: np.random.Generator) -> P
     """Some pixels of each image. masks: (n, K, 64, 64) in 0..1."""
     xs, targets = [], []
     for i in range(len(masks)):
-        x = pixel_features({name: f[name][i : i + 1] for name in LEVELS})[0]
+        x = _upsampled({name: f[name][i : i + 1] for name in LEVELS})[0].reshape(_WIDTH, -1)
         target = masks[i].reshape(len(masks[i]), -1).T
         positive = np.flatnonzero(target.max(1) > 0.05)
         negative = np.flatnonzero(target.max(1) <= 0.05)
         half = _PIXELS_AN_IMAGE // 2
         chosen = np.concatenate([rng.permutation(positive)[:half], rng.permutation(negative)[:half]])
-        xs.append(x[chosen])
+        xs.append(x[:, chosen].T)
         targets.append(target[chosen])
     return Pixels(x=np.concatenate(xs), target=np.concatenate(targets))
 
@@ -116,7 +116,12 @@ def _folded(p: Sequence[FloatArray], mean: FloatArray, std: FloatArray, classes:
 
 def pixel_features(f: Features) -> FloatArray:
     """(n, 64 * 64, 496): all levels upsampled to stride 4. Serving never builds this: 8 MB an image."""
-    return positions(np.concatenate([upsample(f[name], stride(name) // 4) for name in LEVELS], 1))
+    return positions(_upsampled(f))
+
+
+def _upsampled(f: Features) -> FloatArray:
+    """(n, 496, 64, 64)."""
+    return np.concatenate([upsample(f[name], stride(name) // 4) for name in LEVELS], 1)
 
 
 def segments_reference(head: SegmentHead, f: Features) -> dict[str, FloatArray]:
