@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +45,9 @@ appender.c.name=c
 appender.c.layout.type=PatternLayout
 appender.c.layout.pattern=%d{ISO8601} %p %m (%c{1})%n
 """
+_NO_SPACE = "no space left on the disk; free some, or choose another folder"
+_FULL_BYTES = 1 << 20
+_TERMINATED = 128 + signal.SIGTERM  # how a JVM answers it
 _LEAVING_S = 10.0  # a broker whose parent was killed shuts down by itself within this time
 
 
@@ -115,7 +120,7 @@ class EmbeddedKafka:
         client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
         while True:
             if trouble := self.trouble():
-                raise ServerStartError(f"Kafka did not start ({trouble}): {_reason(log_tail(self.log))}")
+                raise ServerStartError(f"Kafka did not start: {trouble}")
             try:
                 if client.list_topics(timeout=0.5).brokers:
                     return
@@ -130,7 +135,10 @@ class EmbeddedKafka:
         """Why it has to be started again; None while it runs."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
-        return f"it ended with {code}"
+        if code < 0 or code == _TERMINATED:
+            return f"it ended with {code}"
+        full = shutil.disk_usage(self.dir).free < _FULL_BYTES  # then its log may be empty
+        return f"it ended with {code}: {_NO_SPACE if full else _reason(log_tail(self.log))}"
 
     def stop(self, grace_s: float = 20.0) -> None:
         """A clean shutdown; after the grace, kill. Without data_dir its data are gone."""
@@ -202,6 +210,6 @@ class EmbeddedKafka:
 def _reason(output: str) -> str:
     """The line of a Java program's output that says what went wrong."""
     if "No space left on device" in output:
-        return "no space left on the disk; free some, or choose another folder"
+        return _NO_SPACE
     text = "\n".join(line for line in output.splitlines() if not line.lstrip().startswith("at "))
     return first_line(text, re.compile(r"(Exception|Error)(:|$)|^Error|Invalid|FATAL").search)

@@ -136,7 +136,9 @@ def raise_unreachable() -> Path:
     raise RuntimeError("no route")
 
 
-def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
-    broker = EmbeddedKafka(Path("/dev/full") / "data")
+def test_a_full_or_forbidden_disk_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "server.properties").symlink_to("/dev/full")
+    with pytest.raises(ServerStartError, match=f"no space left on the disk of {tmp_path}; free some, or choose another"):
+        EmbeddedKafka(tmp_path).start()
     with pytest.raises(ServerStartError, match="Kafka cannot use its data folder: /dev/full/data: Not a directory"):
-        broker.start()
+        EmbeddedKafka(Path("/dev/full/data")).start()
