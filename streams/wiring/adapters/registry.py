@@ -23,7 +23,7 @@ from schemas.policy import PointerV1, PolicyV1
 from schemas.topics import ACT
 from streams.fates import Unavailable
 from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable, Reader, Writer, ends, read_all
-from streams.wiring.adapters.shelf import Shelf, V, model_sets, policies, where_of
+from streams.wiring.adapters.shelf import P, Shelf, V, model_sets, policies, where_of
 
 LOG = logging.getLogger(__name__)
 SOURCE = "urn:verdictline:registry"
@@ -59,7 +59,7 @@ class Registry:
         self._client = dict(client)
         self._timeout_s = timeout_s
         self._policies, self._model_sets = policies(), model_sets()
-        self._shelves: dict[str, Shelf[Any]] = {shelf.topic: shelf for shelf in (self._policies, self._model_sets)}
+        self._shelves: dict[str, Shelf[Any, Any]] = {shelf.topic: shelf for shelf in (self._policies, self._model_sets)}
         self._at = dict.fromkeys(self._shelves, 0)
         self._complete = False
         self._changed = threading.Condition()
@@ -98,7 +98,7 @@ class Registry:
             wanted = {name: end for (name, _), end in ends(self._client, list(self._at), timeout_s=self._timeout_s).items()}
         except (KafkaUnreachable, KafkaRefused, KafkaException) as error:
             raise Unavailable(str(error)) from error
-        self._await(lambda: all(self._at[name] >= end for name, end in wanted.items()), self._timeout_s)
+        self._await(lambda: self._complete and all(self._at[name] >= end for name, end in wanted.items()), self._timeout_s)
 
     def policy(self, digest: str) -> PolicyV1 | None:
         """That version; None: there is none, after reading to the end once more. Raises Unavailable."""
@@ -108,7 +108,7 @@ class Registry:
         """As `policy`."""
         return self._version(self._model_sets, digest)
 
-    def _version(self, shelf: Shelf[V], digest: str) -> V | None:
+    def _version(self, shelf: Shelf[V, P], digest: str) -> V | None:
         if digest not in shelf.versions:
             self.refresh()
         return shelf.versions.get(digest)
@@ -126,13 +126,21 @@ class Registry:
 
     def policies_in_force(self) -> dict[str, str]:
         """`current/...` -> digest."""
+        return {where: pointer.digest for where, pointer in self.policy_pointers().items()}
+
+    def policy_pointers(self) -> dict[str, PointerV1]:
+        """`current/...` -> the digest, and who put it in force and why."""
         with self._changed:
-            return dict(self._policies.in_force)
+            return dict(self._policies.pointers)
 
     def model_sets_in_force(self) -> dict[str, str]:
         """`current/...` -> digest."""
+        return {where: pointer.digest for where, pointer in self.model_set_pointers().items()}
+
+    def model_set_pointers(self) -> dict[str, ModelSetPointerV1]:
+        """`current/...` -> the digest, and who put it in force and why."""
         with self._changed:
-            return dict(self._model_sets.in_force)
+            return dict(self._model_sets.pointers)
 
     def model_set_for(self, product: str, station: str | None = None) -> ModelSetV1 | None:
         """The model set in force there, from memory."""
@@ -157,10 +165,11 @@ class Registry:
         """As `publish_policy`."""
         return self._publish(self._model_sets, message, ModelSetPointerV1(digest=digest(message), who=who, why=why))
 
-    def _publish(self, shelf: Shelf[V], message: V, pointer: PointerV1 | ModelSetPointerV1) -> Published:
+    def _publish(self, shelf: Shelf[V, P], message: V, pointer: P) -> Published:
         self.refresh()
         where = where_of(message.product, message.station)
-        changed = shelf.in_force.get(where) != pointer.digest
+        before = shelf.pointers.get(where)
+        changed = before is None or before.digest != pointer.digest
         writer, now = Writer(self._client), datetime.now(UTC)
         act = ActV1(act=shelf.act, where=where, digest=pointer.digest, who=pointer.who, why=pointer.why, at=now)
         once = f"{where}/{pointer.digest}/{rfc3339(now)}"

@@ -16,6 +16,7 @@ from schemas.topics import MODEL_SET, POLICY
 
 LOG = logging.getLogger(__name__)
 V = TypeVar("V", PolicyV1, ModelSetV1)
+P = TypeVar("P", PointerV1, ModelSetPointerV1)
 
 
 def where_of(product: str, station: str | None) -> str:
@@ -24,15 +25,15 @@ def where_of(product: str, station: str | None) -> str:
 
 
 @dataclass
-class Shelf(Generic[V]):
+class Shelf(Generic[V, P]):
     """One of the two topics as read so far. Keys are digests (a version) or `current/...` (a pointer to one)."""
 
     version: type[V]
-    pointer: type[PointerV1] | type[ModelSetPointerV1]
+    pointer: type[P]
     topic: str
     act: Literal["policy_in_force", "model_set_in_force"]
     versions: dict[str, V] = field(default_factory=dict)
-    in_force: dict[str, str] = field(default_factory=dict)
+    pointers: dict[str, P] = field(default_factory=dict)
     skipped: int = 0
 
     def take(self, received: Received) -> None:
@@ -59,25 +60,26 @@ class Shelf(Generic[V]):
 
     def _point(self, key: str, value: bytes | None) -> None:
         if value is None:
-            self.in_force.pop(key, None)
+            self.pointers.pop(key, None)
             return
-        named = self.pointer.read(value).digest
-        version = self.versions.get(named)
+        pointer = self.pointer.read(value)
+        version = self.versions.get(pointer.digest)
         if version is None:
-            raise ContractError("unknown_digest", f"{key} names {named}, which is not here")
+            raise ContractError("unknown_digest", f"{key} names {pointer.digest}, which is not here")
         if where_of(version.product, version.station) != key:
             raise ContractError("bad_pointer", f"{key} names a version of {where_of(version.product, version.station)}")
-        self.in_force[key] = named
+        self.pointers[key] = pointer
 
     def current(self, product: str, station: str | None) -> str | None:
         """The station's own version goes before the product's."""
-        own = self.in_force.get(where_of(product, station)) if station else None
-        return own or self.in_force.get(where_of(product, None))
+        own = self.pointers.get(where_of(product, station)) if station else None
+        found = own or self.pointers.get(where_of(product, None))
+        return found.digest if found else None
 
 
-def policies() -> Shelf[PolicyV1]:
+def policies() -> Shelf[PolicyV1, PointerV1]:
     return Shelf(version=PolicyV1, pointer=PointerV1, topic=POLICY, act="policy_in_force")
 
 
-def model_sets() -> Shelf[ModelSetV1]:
+def model_sets() -> Shelf[ModelSetV1, ModelSetPointerV1]:
     return Shelf(version=ModelSetV1, pointer=ModelSetPointerV1, topic=MODEL_SET, act="model_set_in_force")

@@ -41,17 +41,19 @@ class Applied:
     left: tuple[Difference, ...]
 
 
-def wanted_topics(partitions: int | None = None) -> tuple[Topic, ...]:
+def wanted_topics(partitions: int | None = None, table: Sequence[Topic] = TOPICS) -> tuple[Topic, ...]:
     """The table; partitions: of the topics keyed by station, instead of the table's own count."""
-    return tuple(replace(t, partitions=partitions) if partitions and t.by_station else t for t in TOPICS)
+    return tuple(replace(t, partitions=partitions) if partitions and t.by_station else t for t in table)
 
 
-def apply_topics(client: Mapping[str, Any], partitions: int | None = None, *, timeout_s: float = 30.0) -> Applied:
+def apply_topics(
+    client: Mapping[str, Any], partitions: int | None = None, *, table: Sequence[Topic] = TOPICS, timeout_s: float = 30.0
+) -> Applied:
     """Create the topics that are missing, set what differs, add partitions where a topic was never written to.
 
     Doing it again changes nothing. Raises KafkaUnreachable; KafkaRefused with topic and reason.
     """
-    topics = wanted_topics(partitions)
+    topics = wanted_topics(partitions, table)
     brokers = reach(client, min(timeout_s, 10.0))
     copies = min(_COPIES, brokers)
     made = create_topics(
@@ -81,10 +83,12 @@ def _wait_for_leaders(client: Mapping[str, Any], topics: Sequence[Topic], timeou
             time.sleep(0.05)
 
 
-def check_topics(client: Mapping[str, Any], partitions: int | None = None, *, timeout_s: float = 30.0) -> tuple[Difference, ...]:
+def check_topics(
+    client: Mapping[str, Any], partitions: int | None = None, *, table: Sequence[Topic] = TOPICS, timeout_s: float = 30.0
+) -> tuple[Difference, ...]:
     """What differs from the table; nothing is changed. Raises as `apply_topics`."""
     copies = min(_COPIES, reach(client, min(timeout_s, 10.0)))
-    return tuple(_compare(client, wanted_topics(partitions), copies, timeout_s))
+    return tuple(_compare(client, wanted_topics(partitions, table), copies, timeout_s))
 
 
 def _settings(topic: Topic, copies: int) -> dict[str, str]:
