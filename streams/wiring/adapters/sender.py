@@ -48,7 +48,7 @@ class Sender:
         """overrides: of the producer's settings, in librdkafka's names."""
         self._config = producer_config(
             {"log_level": 2, **client},
-            **{"delivery.timeout.ms": 0, "queue.buffering.max.kbytes": 64 << 10, **overrides},
+            **{"delivery.timeout.ms": 0, "queue.buffering.max.kbytes": 64 << 10, "reconnect.backoff.max.ms": 1000, **overrides},
         )
         self._lock = threading.RLock()
         self._waiting: deque[Job] = deque()

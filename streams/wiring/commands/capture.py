@@ -28,6 +28,7 @@ from streams.wiring.processors.gateway import Gateway, NothingInForce
 
 FAILED, SOME_REFUSED, UNSENT = 1, 3, 4
 _LOOK_S = 0.25
+_REACH_S = 5.0
 
 
 @dataclass(kw_only=True)
@@ -112,7 +113,7 @@ def _stopper() -> threading.Event:
 def _run(batches: Iterator[Group], of: _Station, settings: Settings, rate: float | None, wait_s: float) -> tuple[_Told, int]:
     """(what happened, how many parts Kafka has not). Nothing is written before Kafka, policy and model set are there."""
     client = settings.client()
-    reach(client)
+    reach(client, _REACH_S)
     told = _Told()
     with ExitStack() as stack:
         registry = stack.enter_context(Registry(client))
