@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.common import ImageRef, ModelRef
+from schemas.common import ModelRef
 from schemas.drift import DriftSummaryV1
 from schemas.evidence import AnomalyV1
-from schemas.ids import inspection_id
 from streams.monitors.seen import RECENT, Seen
 from streams.monitors.summary import (
     FIXED_EDGES,
@@ -28,31 +26,11 @@ from streams.monitors.summary import (
     stream_digest,
     stream_of,
 )
+from tests.helpers.scores import DIGEST
+from tests.helpers.scores import score_evidence as evidence
 
 EVERY_MS = 1000
-D = "ab" * 32
 EDGES = (0.0, 1.0, 2.0)
-
-
-def evidence(n: int, score: float = 0.5, p: float = 0.5, epoch: int = 5, **changes: Any) -> AnomalyV1:
-    facts: dict[str, Any] = {
-        "inspection": str(inspection_id("a/b/c", epoch, n)),
-        "station": "a/b/c",
-        "view": "v1",
-        "product": "disc",
-        "acquisition": D,
-        "purpose": "production",
-        "model_set": D,
-        "model": ModelRef(name="disc-anomaly", version=1, digest=D, profile="cpu-fp32"),
-        "image": ImageRef(uri="kafka://capture.v1/0/1", sha256=D, bytes=1, content_type="image/png"),
-        "latency_ms": 1.0,
-        "score": score,
-        "p_value": p,
-        "calibration_n": 100,
-        "heat_map": "",
-        "trunk_id": "trunk",
-    }
-    return AnomalyV1(**{**facts, **changes})
 
 
 def run(events: list[tuple[AnomalyV1, int]], end_ms: int, restart_at: int = -1) -> list[DriftSummaryV1]:
@@ -87,7 +65,7 @@ def test_every_inspection_counts_once_in_any_order_with_any_repeats_and_a_restar
     now_ms, events = 0, []
     for (n, epoch), passed_ms in zip(seen, steps_ms, strict=False):
         now_ms += passed_ms
-        events.append((evidence(n, n / 10, (n + 1) / 41, epoch), now_ms))
+        events.append((evidence(n, n / 10, (n + 1) / 41, epoch=epoch), now_ms))
     summaries = run(events, now_ms + EVERY_MS)
     assert sum(summary.n for summary in summaries) == len(set(seen))
     assert summaries == run(events, now_ms + EVERY_MS, restart_at)
@@ -121,7 +99,7 @@ def test_a_stream_is_forgotten_only_when_nothing_of_it_can_come_again() -> None:
 
 
 def test_streams_differ_by_everything_that_moves_scores() -> None:
-    other = ModelRef(name="disc-anomaly", version=1, digest=D, profile="gpu-fp16")
+    other = ModelRef(name="disc-anomaly", version=1, digest=DIGEST, profile="gpu-fp16")
     kinds = [evidence(0), evidence(0, view="v2"), evidence(0, acquisition="cd" * 32), evidence(0, model=other)]
     assert len({stream_digest(stream_of(kind)) for kind in kinds}) == len(kinds)
     assert stream_digest(stream_of(evidence(0))) == stream_digest(stream_of(evidence(7, 3.0)))

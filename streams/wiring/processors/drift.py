@@ -123,8 +123,11 @@ def _patiently(registry: Registry, digest: str) -> ModelSetV1 | None:
 
 
 def build(settings: Settings, slot: int) -> Tables:
-    """The processor, not yet running. Raises ValueError where no Kafka is named, KafkaUnreachable, KafkaRefused."""
+    """The processor, not yet running. Raises ValueError where no Kafka is named or a topic is missing, KafkaUnreachable."""
     client = settings.client()
+    found = partitions(client, [EVIDENCE])
+    if not found:
+        raise ValueError(f"no topic {EVIDENCE}: `verdictline topics apply` makes it")
     config = TablesConfig(
         app=APP,
         instance=f"{APP}-{slot}",
@@ -133,7 +136,7 @@ def build(settings: Settings, slot: int) -> Tables:
         table=TABLE,
         tick_topic=DRIFT_TICK,
         dead_letter_topic=DEAD_LETTER,
-        partitions=partitions(client, [EVIDENCE])[EVIDENCE],
+        partitions=found[EVIDENCE],
     )
     rules = Summaries(round(settings.summary_every_s * 1000), edges_from(Registry(client).start()))
     return Tables(config, rules, on_dead=lambda record, dead: ())
