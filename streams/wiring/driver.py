@@ -51,7 +51,8 @@ def send(producer: Producer, record: Record, on_delivery: Any = None) -> None:
 def skip_to_first(consumer: Consumer, place: Key) -> int:
     """Go on at the first record that retention has left; returns its offset. Raises KafkaException."""
     first, _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=30)
-    consumer.seek(TopicPartition(*place, first))
+    consumer.incremental_unassign([TopicPartition(*place)])  # a partition in this error cannot be sought
+    consumer.incremental_assign([TopicPartition(*place, first)])
     return int(first)
 
 

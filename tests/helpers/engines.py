@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from schemas.envelope import Record
 from streams.wiring.adapters.kafka import Writer, create_topics, read_all
 from tests.helpers.engine_child import Job
@@ -25,6 +28,21 @@ def make_topics(job: Job) -> None:
         *((name, job.partitions, _APPEND) for name in (job.name, job.out, job.dead, job.ticks)),
         (job.changelog, job.partitions, changelog),
     ])  # fmt: skip
+
+
+def feed(job: Job, records: Iterable[tuple[str, bytes]], partition: int | None = None) -> None:
+    """Write them all, acknowledged."""
+    writer = Writer(job.client)
+    for key, value in records:
+        writer.send(Record(topic=job.name, key=key.encode(), value=value, partition=partition))
+    writer.flush()
+
+
+def forget_before(job: Job, offset: int) -> None:
+    """What retention does: the records of partition 0 below `offset` are gone."""
+    admin = AdminClient(job.client)
+    for future in admin.delete_records([TopicPartition(job.name, 0, offset)]).values():
+        future.result(20)
 
 
 class Child:
