@@ -42,6 +42,7 @@ class Job:
     ready: str = ""
     stall: str = ""
     stall_s: float = 60.0
+    forget_ms: int = 60_000
 
     @property
     def out(self) -> str:
@@ -130,7 +131,7 @@ class Join:
 
 
 class Collect:
-    """The reducer for tables: {"seen": [...], "done_ms": ...}; forgets a finished key a minute later."""
+    """The reducer for tables: {"seen": [...], "done_ms": ...}; forgets a finished key after `forget_ms` and says so."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -146,10 +147,10 @@ class Collect:
 
     def due(self, state: dict[str, Any]) -> float | None:
         done_ms = state["done_ms"]
-        return None if done_ms is None else float(done_ms) + 60_000
+        return None if done_ms is None else float(done_ms) + self._job.forget_ms
 
     def expire(self, key: str, state: dict[str, Any], now_ms: float) -> tuple[dict[str, Any] | None, list[Record]]:
-        return None, []
+        return None, [answer(self._job, key.encode(), "forgot")]
 
 
 def run_flow(job: Job) -> None:
