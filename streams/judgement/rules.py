@@ -15,13 +15,12 @@ from schemas.policy import GOOD, PolicyV1
 from streams.judgement.conformal import calibration_digest, p_value, threshold_for
 from streams.judgement.facts import UNKNOWN
 
-ALL_VIEWS = "*"
 LEAST_OK_PARTS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """thresholds, calibrations: by view, `*` for any other. required: stages that every view needs. faults: of the pair."""
+    """thresholds, calibrations: by view. required: stages that every view needs. faults: of the pair."""
 
     policy: PolicyV1
     model_set: ModelSetV1
@@ -32,19 +31,14 @@ class Rules:
 
     def threshold(self, view: str) -> float | None:
         """The score above which this view is anomalous."""
-        return self.thresholds.get(view, self.thresholds.get(ALL_VIEWS))
+        return self.thresholds.get(view)
 
     def calibration(self, view: str) -> Digest | None:
-        return self.calibrations.get(view, self.calibrations.get(ALL_VIEWS))
+        return self.calibrations.get(view)
 
     def p_value(self, view: str, score: float) -> float:
         model = self.model_set.model("anomaly")
-        return p_value(score, calibration_of(model.calibration, view) if model else ())
-
-
-def calibration_of(calibration: Mapping[str, tuple[float, ...]], view: str) -> tuple[float, ...]:
-    """A view's own scores, else those for all views, else none."""
-    return calibration.get(view, calibration.get(ALL_VIEWS, ()))
+        return p_value(score, model.calibration.get(view, ()) if model else ())
 
 
 def rules_of(policy: PolicyV1, model_set: ModelSetV1) -> Rules:

@@ -1,6 +1,8 @@
 """All inspections of one partition of evidence.v1, and the time of its log. Knows the order of the log, nothing else of Kafka.
 
-* `now` is the highest append time so far. Before each record, what is due at `now` is said, in order of (due, inspection).
+* `now` is the highest append time since something waits (for evidence, or for its announcement): a broker's clock that goes
+  back moves no deadline, one that was wrong while nothing waited does no harm. Before each record, what is due at `now` is
+  said, in order of (due, inspection).
 * A step that raises has changed nothing: all changes go to a draft first.
 * Full state is kept for ten minutes of log time after a verdict; then only numbers: a number that is forgotten is a copy.
 """
@@ -34,6 +36,7 @@ class TriageShard:
         self._due = Alarms()
         self._old = Alarms()
         self._held = 0
+        self._waiting = 0
 
     def __len__(self) -> int:
         return len(self._states)
@@ -49,7 +52,7 @@ class TriageShard:
 
     def step(self, record: Received) -> Effects:
         """Take one record. What cannot be read becomes a dead letter among the outputs; nothing is raised but bugs."""
-        now_ms = max(self._now_ms, record.timestamp_ms)
+        now_ms = max(self._now_ms, record.timestamp_ms) if self._waiting else record.timestamp_ms
         tick = _TICK in record.headers
         draft = Draft(self._states, self._numbers, self._held)
         intake = Intake(draft, self._rules, Moment(now_ms=now_ms, append_ms=record.timestamp_ms, offset=record.offset))
@@ -66,7 +69,9 @@ class TriageShard:
             self._old.give_back(old)
             raise
         self._accept(draft, changed, now_ms)
-        return Effects(outputs=draft.outputs, changed=changed | {NOW: str(now_ms).encode()})
+        if self._waiting:
+            changed[NOW] = str(now_ms).encode()
+        return Effects(outputs=tuple(draft.outputs), changed=changed)
 
     def _accept(self, draft: Draft, changed: dict[str, bytes | None], now_ms: int) -> None:
         self._now_ms = now_ms
@@ -79,6 +84,7 @@ class TriageShard:
         """What waits for nothing stays packed: there are ten minutes of it."""
         before = self._states.pop(inspection, None)
         self._held += isinstance(state, Held) - isinstance(before, Held)
+        self._waiting += _waits(state) - _waits(before)
         if state is None or packed is None:
             return
         self._states[inspection] = packed if state.due_ms is None else state
@@ -86,3 +92,7 @@ class TriageShard:
             self._due.set(state.due_ms, inspection)
         if state.forget_ms is not None:
             self._old.set(state.forget_ms, inspection)
+
+
+def _waits(state: bytes | State | None) -> bool:
+    return state is not None and not isinstance(state, bytes) and state.due_ms is not None

@@ -29,8 +29,9 @@ from streams.judgement.facts import UNKNOWN, Asked, Code, Failure, Judgement, Sh
 from streams.judgement.part import Given, Job, Part, Refused
 from streams.judgement.policy import accept, geometry_wanted, judge
 from streams.judgement.region import heat_map, prepared_region, strange_region
-from streams.judgement.rules import ALL_VIEWS, Rules
+from streams.judgement.rules import Rules
 
+ANY_VIEW = "*"
 STAGES: tuple[Stage, ...] = ("anomaly", "classification", "segmentation")
 V = TypeVar("V")
 Evidence = AnomalyV1 | ClassificationV1 | SegmentationV1
@@ -359,7 +360,7 @@ def _request(job: Job, rules: Rules, view: str, facts: ViewFacts, why: Asked, im
 
 
 def _of_view(values: Mapping[str, V], view: str) -> V | None:
-    return values.get(view, values.get(ALL_VIEWS))
+    return values.get(view, values.get(ANY_VIEW))
 
 
 def _with(part: Part, view: str, facts: ViewFacts) -> Part:
