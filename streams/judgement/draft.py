@@ -33,6 +33,16 @@ class Tally:
         self.dead += other.dead
         self.ignored += other.ignored
 
+    def taken(self) -> Tally:
+        """A copy; this one is empty afterwards."""
+        taken = Tally()
+        taken.add(self)
+        self.verdicts.clear()
+        for counter in (self.copies, self.conflicts, self.dead):
+            counter.clear()
+        self.ignored = 0
+        return taken
+
 
 class Draft:
     """Reads fall through to the memory below; writes stay here. held: how many inspections wait for their announcement."""

@@ -41,7 +41,7 @@ from streams.judgement.versions import RuleBook
 STAGE = "triage"
 ANNOUNCED = "/announced"
 MOST_HELD = 1000
-MOST_RECORDS = 200
+HELD_BYTES = 256 << 10  # of one inspection: its state must fit into a record of the changelog
 Said = AnnouncedV1 | Evidence | FailedV1 | ReviewedV1
 READER = Reader(AnnouncedV1, AnomalyV1, ClassificationV1, SegmentationV1, FailedV1, ReviewedV1)
 _NAME = re.compile(NAME_PATTERN)
@@ -169,9 +169,10 @@ class Intake:
         self._draft.outputs.append(verdict_record(verdict))
 
     def _hold(self, received: Received, inspection: str, state: Held | None) -> None:
-        if len(state.records if state else ()) >= MOST_RECORDS or (state is None and self._draft.held >= MOST_HELD):
-            limit = f"{MOST_HELD} inspections, {MOST_RECORDS} records each"
-            self._dead(received, "orphan", f"no announcement, and too much else waits for one (limit: {limit})")
+        size = sum(map(_size, (received, *(state.records if state else ()))))
+        if size > HELD_BYTES or (state is None and self._draft.held >= MOST_HELD):
+            limit = f"{MOST_HELD} inspections, {HELD_BYTES} bytes each"
+            self._dead(received, "orphan", f"no announcement, and too much waits for one already (limit: {limit})")
         elif state is not None:
             self._draft.put(inspection, replace(state, records=(*state.records, received)))
         else:
@@ -229,6 +230,10 @@ def _seen_as(message: Said, event: str) -> str:
 
 def _kind(message: Said) -> str:
     return message.TYPE.split(".")[2]
+
+
+def _size(record: Received) -> int:
+    return len(record.value or b"") + sum(len(name) + len(value or b"") for name, value in record.headers)
 
 
 def _digest(value: bytes | None) -> str:

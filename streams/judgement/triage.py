@@ -33,6 +33,7 @@ from streams.judgement.rules import Rules
 
 ANY_VIEW = "*"
 STAGES: tuple[Stage, ...] = ("anomaly", "classification", "segmentation")
+MOST_INSTANCES = 1000  # in all views: state and verdict must fit into a record of 1 MiB
 V = TypeVar("V")
 Evidence = AnomalyV1 | ClassificationV1 | SegmentationV1
 
@@ -228,6 +229,10 @@ def _add(part: Part, facts: ViewFacts, message: Evidence, rules: Rules, offset: 
         return replace(facts, anomaly=_strangeness(message, rules, part.job.frames[message.view], offset))
     if isinstance(message, ClassificationV1):
         return replace(facts, kind=accept(rules, message.probabilities, offset))
+    kept = sum(len(view.shape.instances) for view in part.views.values() if view.shape)
+    if kept + len(message.instances) > MOST_INSTANCES:
+        detail = f"{kept + len(message.instances)} instances in one part, the limit is {MOST_INSTANCES}"
+        return replace(facts, failures=(*facts.failures, Failure(stage=stage, code="bad_evidence", detail=detail)))
     return replace(facts, shape=Shape(offset=offset, instances=message.instances))
 
 
