@@ -21,7 +21,7 @@ from streams.workbench.demo.plan import Plan
 from streams.workbench.demo.plant_process import plant_of
 from streams.workbench.plant import PRODUCTS, save
 
-PER_CLASS, GOOD_PARTS = 30, 100
+PER_CLASS, GOOD_PARTS = 40, 160
 DECIDE_WITHIN_S = 10.0
 SCRAP_FROM_MM = 4.0
 _WHO, _WHY = "demo", "demonstration of a simulated plant"
@@ -90,7 +90,8 @@ def _fit(plan: Plan, settings: Settings, product: str) -> str:
     mark = _mark(settings, product)
     mark.parent.mkdir(parents=True, exist_ok=True)
     log = mark.with_suffix(".log")
-    command = [sys.executable, "-m", "streams", "fit", str(folder), "--product", product, "--seed", str(plan.seed), "--json"]
+    options = ["--product", product, "--seed", str(plan.seed), "--who", _WHO, "--why", _WHY, "--replace-policy", "--json"]
+    command = [sys.executable, "-m", "streams", "fit", str(folder), *options]
     with log.open("w", encoding="utf-8") as errors:
         done = subprocess.run(command, env=child_env(settings), stdout=subprocess.PIPE, stderr=errors, check=False)
     if done.returncode:
