@@ -137,7 +137,7 @@ class EmbeddedTriton:
             else:
                 raise ServerStartError(f"Triton did not start (it ended with {code}): {self._reason()}")
         self.kill()
-        raise ServerStartError(f"Triton did not answer within {self.timeout_s:.0f} s; its log is {self.log}")
+        raise ServerStartError(f"Triton did not answer within {self.timeout_s:.0f} s ({self._reason()}); log: {self.log}")
 
     def trouble(self) -> str | None:
         """Why it has to be killed and started again; None while it serves."""
