@@ -7,7 +7,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import cv2
@@ -17,12 +17,12 @@ import numpy.typing as npt
 from schemas.capture import Context, capture_envelope
 from schemas.codec import Reader, enveloped
 from schemas.common import ImageRef, Message
-from schemas.envelope import Record
+from schemas.envelope import Received, Record
 from schemas.evidence import AnomalyV1, ClassificationV1, FailedV1, SegmentationV1
 from schemas.ids import inspection_id
 from schemas.topics import EVIDENCE
 from streams.settings import Settings
-from streams.wiring.adapters.kafka import Writer, read_all
+from streams.wiring.adapters.kafka import Writer, follow
 from tests.helpers.wait import wait_until
 
 STATION = "plant/one/cam"
@@ -79,15 +79,45 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
+class Watch:
+    """Reads topics as they grow, from their beginning, in a thread of its own."""
+
+    def __init__(self, settings: Settings, *topics: str) -> None:
+        self.records: list[Received] = []
+        self._stopping = threading.Event()
+        self._follow = follow(settings.client(), topics, start="first", stopped=self._stopping.is_set, idle_s=0.1)
+        self._thread = threading.Thread(target=self._read)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def of(self, topic: str, prefix: str = "") -> list[Received]:
+        """Those about an inspection, or about several that begin alike."""
+        return [r for r in list(self.records) if r.topic == topic and (r.header("ce_subject") or "").startswith(prefix)]
+
+    def _read(self) -> None:
+        self.records.extend(record for record in self._follow if record is not None)
+
+
 @dataclass(kw_only=True)
 class Bench:
     """One test's own numbers on a shared bus. model_set: the digest that captures are stamped with."""
 
     settings: Settings
+    watch: Watch
     product: str
     model_set: str
     epoch: int
     n: int = -1
+    writer: Writer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = Writer(self.settings.client())
 
     def context(self, data: bytes, **changes: Any) -> Context:
         self.n += 1
@@ -107,22 +137,24 @@ class Bench:
         return Context.model_validate({**facts, **changes})
 
     def send(self, *records: Record) -> None:
-        writer = Writer(self.settings.client())
         for record in records:
-            writer.send(record)
-        writer.flush()
+            self.writer.send(record)
+        self.writer.flush()
 
     def capture(self, data: bytes, **changes: Any) -> str:
         """Send one image; its inspection."""
-        context = self.context(data, **changes)
-        self.send(image_record(context, data))
-        return context.inspection
+        return self.captures(data, 1, **changes)[0]
+
+    def captures(self, data: bytes, count: int, **changes: Any) -> list[str]:
+        """Send one image as several parts; their inspections."""
+        contexts = [self.context(data, **changes) for _ in range(count)]
+        self.send(*(image_record(context, data) for context in contexts))
+        return [context.inspection for context in contexts]
 
     def evidence(self, inspection: str | None = None) -> list[Message]:
         """What stages said of this bench's parts, or of one."""
-        prefix = inspection or f"{STATION}:{self.epoch}-"
-        found = (_READER.read(record) for record in read_all(self.settings.client(), [EVIDENCE]) if _ours(record, prefix))
-        return [pair[1] for pair in found if pair]
+        records = self.watch.of(EVIDENCE, inspection or f"{STATION}:{self.epoch}-")
+        return [pair[1] for pair in map(_READER.read, records) if pair]
 
     def wait(self, inspection: str, kinds: Sequence[type[Message]], timeout_s: float = 20) -> list[Any]:
         """One message of each kind, in that order."""
@@ -133,10 +165,6 @@ class Bench:
             return None if None in chosen else [m for m in chosen if m is not None]
 
         return wait_until(look, timeout_s, f"{[kind.__name__ for kind in kinds]} of {inspection}") or []
-
-
-def _ours(record: Any, prefix: str) -> bool:
-    return (record.header("ce_subject") or "").startswith(prefix)
 
 
 def image_record(context: Context, data: bytes, content_type: str = "image/png") -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,17 +17,16 @@ from schemas.dead_letter import dead_letter_facts
 from schemas.envelope import Record, from_millis
 from schemas.evidence import AnomalyV1, ClassificationV1, FailedV1, SegmentationV1
 from schemas.segment_request import PointV1, SegmentRequestV1
-from schemas.topics import CAPTURE, DEAD_LETTER
+from schemas.topics import CAPTURE, DEAD_LETTER, EVIDENCE
 from streams.judgement.conformal import p_value
 from streams.settings import Settings
-from streams.wiring.adapters.kafka import read_all
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
 from streams.wiring.processors import anomaly, classification, segmentation
 from streams.workbench.kafka import EmbeddedKafka
 from streams.workbench.triton import EmbeddedTriton
 from tests.helpers import stage_models as models
-from tests.helpers.stages import Bench, image_record, image_ref, picture, png, running
+from tests.helpers.stages import Bench, Watch, image_record, image_ref, picture, png, running
 from tests.helpers.wait import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.triton]
@@ -37,9 +37,9 @@ LATER = from_millis(4_000_000_000_000)
 @dataclass(frozen=True, kw_only=True)
 class Site:
     settings: Settings
+    watch: Watch
     triton: EmbeddedTriton
     full: str
-    lame: str
     images: str
 
 
@@ -52,19 +52,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     models.put_classifier(store, "disc")
     models.put_segments(store, "disc")
     models.put_image_classifier(store, "sheet")
-    with EmbeddedKafka() as kafka, EmbeddedTriton(store) as triton:
+    triton = EmbeddedTriton(store)
+    with ExitStack() as stack:
+        stack.callback(triton.stop)
+        triton.launch()  # it loads its models while Kafka starts
+        kafka = stack.enter_context(EmbeddedKafka())
+        triton.wait_ready()
         settings = Settings(kafka=kafka.bootstrap, triton=triton.grpc_url, state=folder, triton_deadline_s=3)
         apply_topics(settings.client(), 2)
         with Registry(settings.client()) as registry:
-            full, lame, images = (
+            full, images = (
                 registry.publish_model_set(message, who="test", why="test").digest
-                for message in (models.full_set("disc"), models.full_set("lame"), models.image_classifier_set("sheet"))
+                for message in (models.full_set("disc"), models.image_classifier_set("sheet"))
             )
-        yield Site(settings=settings, triton=triton, full=full, lame=lame, images=images)
+        with Watch(settings, EVIDENCE, DEAD_LETTER) as watch:
+            yield Site(settings=settings, watch=watch, triton=triton, full=full, images=images)
 
 
 def test_each_processor_gives_the_evidence_that_can_be_computed_by_hand(site: Site) -> None:
-    bench = Bench(settings=site.settings, product="disc", model_set=site.full, epoch=1)
+    bench = Bench(settings=site.settings, watch=site.watch, product="disc", model_set=site.full, epoch=1)
     with running(*(module.build(site.settings, 0) for module in (anomaly, classification, segmentation))):
         part = bench.capture(DATA)
         seen, kind = bench.wait(part, [AnomalyV1, ClassificationV1])
@@ -97,7 +103,7 @@ def request(bench: Bench, part: str, seen: AnomalyV1) -> Record:
 
 
 def test_images_are_classified_where_a_model_set_in_force_wants_it(site: Site) -> None:
-    bench = Bench(settings=site.settings, product="sheet", model_set=site.images, epoch=2)
+    bench = Bench(settings=site.settings, watch=site.watch, product="sheet", model_set=site.images, epoch=2)
     with running(*(module.build(site.settings, 0) for module in (anomaly, classification))):
         parts = [bench.capture(png(picture(brightness))) for brightness in (50, 200)]
         found = [bench.wait(part, [ClassificationV1])[0] for part in parts]
@@ -163,7 +169,7 @@ BAD: list[tuple[str, Sender, str, tuple[str, ...]]] = [
 
 
 def test_bad_input_becomes_failed_evidence_and_a_dead_letter_and_the_next_part_is_seen(site: Site) -> None:
-    bench = Bench(settings=site.settings, product="disc", model_set=site.full, epoch=3)
+    bench = Bench(settings=site.settings, watch=site.watch, product="disc", model_set=site.full, epoch=3)
     with running(*(module.build(site.settings, 0) for module in (anomaly, classification, segmentation))):
         sent = {send(bench): (name, reason, stages) for name, send, reason, stages in BAD}
         probe = bench.capture(DATA)
@@ -171,12 +177,12 @@ def test_bad_input_becomes_failed_evidence_and_a_dead_letter_and_the_next_part_i
             failed = wait_until(lambda p=part: failures(bench, p), what=name)  # type: ignore[misc]
             assert (failed[0].reason, failed[0].stages) == (reason, stages), name
         bench.wait(probe, [AnomalyV1, ClassificationV1])
-    letters = {r.header("ce_subject"): dead_letter_facts(r) for r in read_all(site.settings.client(), [DEAD_LETTER])}
-    for part, (name, reason, _) in sent.items():
-        if reason == "expired":
-            assert part not in letters  # answered, not buried: nothing is wrong with it
-        else:
-            assert letters[part]["reason"] == reason, name
+        letters = {r.header("ce_subject"): dead_letter_facts(r) for r in site.watch.of(DEAD_LETTER)}
+        for part, (name, reason, _) in sent.items():
+            if reason == "expired":
+                assert part not in letters  # answered, not buried: nothing is wrong with it
+            else:
+                assert letters[part]["reason"] == reason, name
 
 
 def failures(bench: Bench, part: str) -> list[FailedV1]:
@@ -184,16 +190,16 @@ def failures(bench: Bench, part: str) -> list[FailedV1]:
 
 
 def test_nothing_is_lost_while_triton_is_dead(site: Site) -> None:
-    bench = Bench(settings=site.settings, product="disc", model_set=site.full, epoch=4)
+    bench = Bench(settings=site.settings, watch=site.watch, product="disc", model_set=site.full, epoch=4)
     both = [module.build(site.settings, 0) for module in (anomaly, classification)]
     with running(*both):
-        parts = [bench.capture(DATA) for _ in range(10)]
+        parts = bench.captures(DATA, 10)
         wait_until(lambda: len(bench.evidence()) >= 6, what="some evidence")
         site.triton.kill()
-        parts += [bench.capture(DATA) for _ in range(30)]
+        parts += bench.captures(DATA, 20)
         wait_until(lambda: not both[0].ready(), what="the processor says that it is not ready")
         site.triton.start()
-        wait_until(lambda: len(bench.evidence()) >= 80, 40, "all evidence")
+        wait_until(lambda: len(bench.evidence()) >= 60, 40, "all evidence")
         wait_until(both[0].ready, what="the processor is ready again")
     kinds = [(type(message).__name__, inspection_of(message)) for message in bench.evidence()]
     assert {kind for kind in kinds if kind[0] == "FailedV1"} == set()
@@ -207,7 +213,7 @@ def inspection_of(message: Message) -> str:
 
 
 def test_a_model_set_for_another_profile_is_refused(site: Site) -> None:
-    bench = Bench(settings=site.settings, product="disc", model_set=site.full, epoch=5)
+    bench = Bench(settings=site.settings, watch=site.watch, product="disc", model_set=site.full, epoch=5)
     with running(anomaly.build(site.settings.model_copy(update={"profile": "gpu-fp16"}), 0)):
         (failed,) = bench.wait(bench.capture(DATA), [FailedV1])
     assert failed.reason == "wrong_profile"

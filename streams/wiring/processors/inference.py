@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 from schemas.codec import record_of
@@ -26,12 +27,13 @@ from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.triton import TritonClient
 from streams.wiring.engines.dead import Dead
-from streams.wiring.engines.flow import Flow
+from streams.wiring.engines.flow import Flow, Limits, full_jitter
 from streams.wiring.processors.failures import Part, doomed, failed, failed_unread
 
 T = TypeVar("T")
 _LARGE_BYTES = 512 << 10  # decoding takes longer than a turn of the loop may last; below it a thread costs more than it gives
 _PROBE_S = 2.0
+_BACKOFF_S = 1.0  # Triton restarts in two seconds, and a part is judged in a few: a longer wait would miss its deadline
 
 
 class ModelSets(Protocol):
@@ -174,6 +176,7 @@ def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: st
         dead_letter_topic=DEAD_LETTER,
         client=settings.client(),
         concurrency=settings.concurrency,
+        limits=Limits(backoff_s=partial(full_jitter, cap_s=_BACKOFF_S)),
         **more,
     )
 
