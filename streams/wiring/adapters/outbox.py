@@ -120,12 +120,12 @@ class Outbox:
 
     @property
     def size(self) -> int:
-        return sum(segment.size for segment in self._segments)
+        return sum(segment.size for segment in tuple(self._segments))
 
     @property
     def unsent(self) -> int:
         """Entries not yet done."""
-        return sum(len(segment.open_numbers) for segment in self._segments)
+        return sum(len(segment.open_numbers) for segment in tuple(self._segments))
 
     def has_room(self, size: int) -> bool:
         """Whether an entry of that size fits, once what is done has been removed. Raises OutboxFull where it never will."""

@@ -113,7 +113,6 @@ class Gateway:
         self._stations: dict[str, _Station] = {}
         self._open = 0
         self._starved = self._closing = False
-        self.turned = time.monotonic()
         self._sender = Sender(settings.client())
         try:
             for station in stations:
@@ -154,6 +153,11 @@ class Gateway:
     def unsent(self) -> int:
         """Inspections on the disk that Kafka has not acknowledged."""
         return self._open
+
+    @property
+    def alive(self) -> bool:
+        """False once its thread has ended: a bug, or `close`."""
+        return self._thread.is_alive()
 
     @property
     def trouble(self) -> str | None:
@@ -211,7 +215,6 @@ class Gateway:
                 idle = not self._new and not self._bell.wait(self._patience())
                 new, self._new = self._new, []
                 closing = self._closing
-            self.turned = time.monotonic()
             for request in new:
                 self._enqueue(request)
             for station in tuple(self._stations.values()):
@@ -244,6 +247,8 @@ class Gateway:
             if outbox.torn_bytes:
                 log.warning("%s: %d torn bytes of an unacknowledged group were cut", name, outbox.torn_bytes)
             station = _Station(name, outbox, memory)
+            metrics.OUTBOX_INSPECTIONS.labels(name).set_function(lambda: outbox.unsent)
+            metrics.OUTBOX_BYTES.labels(name).set_function(lambda: outbox.size)
             with self._bell:
                 self._stations[name] = station
             self._send(station, outbox.waiting)
@@ -269,8 +274,6 @@ class Gateway:
         while station.acked:
             station.outbox.done(station.acked.popleft())
             count += 1
-        metrics.OUTBOX_INSPECTIONS.labels(station.name).set(station.outbox.unsent)
-        metrics.OUTBOX_BYTES.labels(station.name).set(station.outbox.size)
         return count
 
     def _commit(self, station: _Station) -> bool:
