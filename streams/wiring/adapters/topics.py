@@ -112,7 +112,7 @@ def _compare(client: Mapping[str, Any], topics: Sequence[Topic], copies: int, ti
     return found
 
 
-_APPLY = "`verdictline topics apply` sets it"
+_APPLY = "`verdictline topics apply`"
 
 
 def _missing(topic: Topic) -> Difference:

@@ -23,7 +23,9 @@ def clear_end(command: str) -> Iterator[None]:
     except ValidationError as error:  # a setting; also a ValueError
         fault = error.errors()[0]
         end(command, f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}")
-    except (KafkaUnreachable, KafkaRefused, Unavailable, ValueError, OSError) as error:
+    except OSError as error:
+        end(command, f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (KafkaUnreachable, KafkaRefused, Unavailable, ValueError) as error:
         end(command, str(error))
 
 

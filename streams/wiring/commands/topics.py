@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from aiokafka.partitioner import DefaultPartitioner
-from rich.console import Console
-from rich.table import Table
 
 from schemas.topics import EVIDENCE
 from streams.settings import Settings
@@ -52,30 +50,28 @@ def check(partitions: Partitions = None, as_json: AsJson = False) -> None:
     raise typer.Exit(FAILED if found or strangers else 0)
 
 
-def disagreements(client: Mapping[str, Any], topic: str, stations: Sequence[str] = STATIONS) -> list[str]:
+def disagreements(client: Mapping[str, Any], topic: str, stations: Sequence[str] = STATIONS) -> list[str] | None:
     """The station names that confluent-kafka and faust (aiokafka) put into different partitions. Nothing is sent.
 
-    Raises KafkaUnreachable. Empty where the topic does not exist.
+    None: there is no such topic. Raises KafkaUnreachable.
     """
     count = partitions_of(client, [topic]).get(topic)
     if count is None:
-        return []
+        return None
     numbers = list(range(count))
     ours, theirs = driver_partitions(client, topic, stations), DefaultPartitioner()
     return [name for name in stations if ours[name] != theirs(name.encode(), numbers, numbers)]
 
 
-def _show(differences: Sequence[Difference], strangers: Sequence[str]) -> None:
-    console = Console()
-    if differences:
-        table = Table("topic", "what", "found", "wanted", "what to do", box=None, pad_edge=False)
-        for d in differences:
-            table.add_row(d.topic, d.what, d.found, d.wanted, d.todo)
-        console.print(table)
-    else:
-        console.print("topics: as in the table")
-    if strangers:
+def _show(differences: Sequence[Difference], strangers: Sequence[str] | None) -> None:
+    for d in differences:
+        typer.echo(f"{d.topic}: {d.what} {d.found}, wanted {d.wanted}: {d.todo}")
+    if not differences:
+        typer.echo("topics: as in the table")
+    if strangers is None:
+        typer.echo(f"partitioner: not compared, there is no {EVIDENCE}")
+    elif strangers:
         first = strangers[0]
-        console.print(f"partitioner: confluent-kafka and faust disagree on {len(strangers)} of 1,000 stations, first {first}")
+        typer.echo(f"partitioner: confluent-kafka and faust disagree on {len(strangers)} of 1,000 station names, as {first}")
     else:
-        console.print("partitioner: confluent-kafka and faust agree on 1,000 station names")
+        typer.echo("partitioner: confluent-kafka and faust agree on 1,000 station names")
