@@ -29,28 +29,38 @@ from streams.wiring.engines.exact import Batching, Exact
 
 log = structlog.get_logger("triage")
 GROUP = "triage"
+_UNKNOWN_S = 1.0
 T = TypeVar("T")
 
 
 class PatientVersions:
-    """A reducer calls nobody, so a registry that is away stops it here; the watchdog ends a process that waits too long."""
+    """A reducer calls nobody, so a registry that is away stops it here; the watchdog ends a process that waits too long.
+
+    That nobody knows a version is believed for a second: a station with a wrong stamp must not cost a look at Kafka a part.
+    """
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
+        self._unknown: dict[str, float] = {}
 
     def policy(self, digest: str) -> PolicyV1 | None:
-        return self._insist(lambda: self._versions.policy(digest))
+        return self._insist(self._versions.policy, digest)
 
     def model_set(self, digest: str) -> ModelSetV1 | None:
-        return self._insist(lambda: self._versions.model_set(digest))
+        return self._insist(self._versions.model_set, digest)
 
-    def _insist(self, ask: Callable[[], T]) -> T:
+    def _insist(self, ask: Callable[[str], T | None], digest: str) -> T | None:
+        if time.monotonic() < self._unknown.get(digest, 0):
+            return None
         while True:
             try:
-                return ask()
+                found = ask(digest)
             except Unavailable as error:
                 log.warning("waiting for policies and model sets", error=str(error))
                 time.sleep(0.2)
+                continue
+            self._unknown = {} if found is not None else {**self._unknown, digest: time.monotonic() + _UNKNOWN_S}
+            return found
 
 
 class CountedShard(TriageShard):
