@@ -88,7 +88,9 @@ def verdicts(
         try:
             client = Settings().client()
             reach(client)
-            at = _show_last(client, wanted, many, tell)
+            at, more = _show_last(client, wanted, many, tell)
+            if more and last is None:
+                typer.echo("there are earlier ones: --last 0 shows all", err=True)
             if follow:
                 _show_new(client, wanted, at, tell)
         except KeyboardInterrupt:
@@ -103,11 +105,11 @@ def _known(names: list[str]) -> tuple[str, ...]:
 
 def _show_last(
     client: Mapping[str, Any], wanted: Wanted, many: int | None, tell: Callable[[VerdictV1, bool], None]
-) -> dict[Key, int]:
-    """Shows the latest of what is there; returns the ends that it was read to."""
+) -> tuple[dict[Key, int], bool]:
+    """Shows the latest of what is there; (the ends that it was read to, whether there are earlier ones)."""
     end = ends(client, [VERDICT])
     if many is None:
-        return end
+        return end, False
     first = starts(client, [VERDICT])
     window = 4 * many or max(end.values(), default=0)
     while True:  # further back, until there are enough: a topic may hold years
@@ -121,15 +123,13 @@ def _show_last(
     found.sort(key=lambda v: (v.decided_at, v.inspection, v.revision))
     for verdict in found[-many:] if many else found:
         tell(verdict, seen.highest[verdict.inspection] == verdict.revision)
-    _tell_rest(len(found) - many if many else 0, begin != first, seen.unreadable)
-    return end
+    _tell_unreadable(seen)
+    return end, bool(many) and (begin != first or len(found) > many)
 
 
-def _tell_rest(left_out: int, more: bool, unreadable: int) -> None:
-    if left_out > 0 or more:
-        typer.echo("there are earlier ones: --last 0 shows all", err=True)
-    if unreadable:
-        typer.echo(f"{unreadable} records in {VERDICT} are no readable verdicts", err=True)
+def _tell_unreadable(seen: Seen) -> None:
+    if seen.unreadable:
+        typer.echo(f"{seen.unreadable} records in {VERDICT} are no readable verdicts", err=True)
 
 
 def _between(client: Mapping[str, Any], begin: Mapping[Key, int], end: Mapping[Key, int]) -> Iterator[Received]:
@@ -153,7 +153,7 @@ def _show_new(client: Mapping[str, Any], wanted: Wanted, at: Mapping[Key, int], 
             for received in reader.take(0.5) or ():
                 one = Seen()
                 verdict = one.take(received, codec)
-                _tell_rest(0, False, one.unreadable)
+                _tell_unreadable(one)
                 if verdict is not None and wanted.has(verdict):
                     tell(verdict, True)
 
