@@ -6,19 +6,22 @@ Features of the trunk are computed once an image. One model a stage over all vie
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from schemas.common import canonical
 from schemas.model_set import PreparationV1
 from streams.capture.image import prepare
 from streams.fates import Unprocessable
 from streams.training.dataset import GOOD, DataError, Dataset, Item
-from streams.training.features import FloatArray, IntArray, rows
+from streams.training.features import FloatArray, rows
 from streams.training.fitted import Fitted, FittedModel
 from streams.training.folds import spread
+from streams.training.measure import CEILING
 from streams.training.stages import (
     Images,
     NotEnough,
@@ -45,20 +48,6 @@ class Limits:
     masks: int = 48
 
 
-@dataclass
-class _Run:
-    """One fit in progress: what is shared by its steps."""
-
-    rng: np.random.Generator
-    clock: Callable[[], float]
-    notes: list[str] = field(default_factory=list)
-    timings_s: dict[str, float] = field(default_factory=dict)
-    models: list[FittedModel] = field(default_factory=list)
-
-    def timed(self, step: str, since: float) -> None:
-        self.timings_s[step] = round(self.clock() - since, 2)
-
-
 def fit_product(
     dataset: Dataset,
     product: str,
@@ -73,42 +62,111 @@ def fit_product(
 
     clock: seconds, only to tell how long each step took.
     """
-    recipe, limits = recipe or PreparationV1(), limits or Limits()
-    run = _Run(rng=np.random.default_rng(seed), clock=clock, notes=list(dataset.notes))
-    items = _chosen(dataset, limits, run)
-    since = clock()
-    images = np.stack([_prepared(item, recipe) for item in items])
-    run.timed("prepare", since)
-    since = clock()
-    features = trunk.features(list(images), _OUTPUTS)
-    run.timed("trunk", since)
-    _anomaly(items, images, features, trunk, run)
-    thresholds = _classes(items, images, features, trunk, limits, run)
-    _segments(items, trunk, recipe, limits, run)
+    run = _Run(dataset, trunk, recipe or PreparationV1(), limits or Limits(), seed, clock)
+    with threadpool_limits(1, user_api="blas"):  # at these sizes two threads mostly wait for each other
+        run.look()
+        run.anomaly()
+        run.classes()
+        run.segments()
     if not run.models:
         raise DataError(f"{product}: nothing can be fitted: {'; '.join(run.notes)}")
     return Fitted(
         product=product,
-        preparation=recipe,
+        preparation=run.recipe,
         trunk_id=trunk.id,
-        data=_digest(items),
+        data=_digest(run.items),
         models=tuple(run.models),
-        thresholds=thresholds,
-        images={kind: sum(item.kind == kind for item in items) for kind in dataset.kinds},
+        thresholds=run.thresholds,
+        images={kind: sum(item.kind == kind for item in run.items) for kind in dataset.kinds},
         notes=tuple(run.notes),
         timings_s=run.timings_s,
     )
 
 
-def _chosen(dataset: Dataset, limits: Limits, run: _Run) -> list[Item]:
-    chosen: list[Item] = []
-    for kind in dataset.kinds:
-        own = dataset.of(kind)
-        most = limits.good if kind == GOOD else limits.defect
-        if len(own) > most:
-            run.notes.append(f"{kind}: {most} of {len(own)} images are used, spread over its groups")
-        chosen += [own[i] for i in spread([item.group for item in own], most, run.rng)]
-    return chosen
+class _Run:
+    """One fit in progress: what its steps share, and what they have found so far."""
+
+    images: Images
+    features: dict[str, FloatArray]
+
+    def __init__(
+        self, dataset: Dataset, trunk: Trunk, recipe: PreparationV1, limits: Limits, seed: int, clock: Callable[[], float]
+    ) -> None:
+        self.trunk, self.recipe, self.limits = trunk, recipe, limits
+        self.rng = np.random.default_rng(seed)
+        self.models: list[FittedModel] = []
+        self.notes = list(dataset.notes)
+        self.thresholds: dict[str, float] = {}
+        self.timings_s: dict[str, float] = {}
+        self._clock = clock
+        self.items = self._chosen(dataset)
+        self.is_good = np.array([item.kind == GOOD for item in self.items], bool)
+
+    def look(self) -> None:
+        """Prepare all images and run them through the trunk: once, for all that follows."""
+        with self._step("prepare"):
+            self.images = np.stack([_prepared(item, self.recipe) for item in self.items])
+        with self._step("trunk"):
+            self.features = self.trunk.features(list(self.images), _OUTPUTS)
+
+    def anomaly(self) -> None:
+        good = [item for item in self.items if item.kind == GOOD]
+        if not good:
+            self.notes.append("no good parts: classification only, a pass does not exist")
+            return
+        with self._step("anomaly"):
+            seen = rows(self.features, self.is_good)
+            model, head = fit_anomaly_model(good, self.images[self.is_good], seen, self.trunk, self.rng)
+            if not self.is_good.all():
+                model = replace(model, metrics={"auroc": anomaly_auroc(head, model, rows(self.features, ~self.is_good))})
+            self.models.append(model)
+
+    def classes(self) -> None:
+        good = np.flatnonzero(self.is_good)
+        ok = good[spread([self.items[i].group for i in good], self.limits.ok, self.rng)]
+        used = np.sort(np.concatenate([ok, np.flatnonzero(~self.is_good)]))
+        with self._step("classification"):
+            model, thresholds = fit_classes_model(
+                [self.items[i] for i in used],
+                self.images[used],
+                rows(self.features, used),
+                self.trunk,
+                alone=not self.models,
+                rng=self.rng,
+            )
+            self.models.append(model)
+            self.thresholds = dict(thresholds)
+            self.notes += [f"{name}: no threshold gives 95 % precision" for name, t in thresholds.items() if t >= CEILING]
+
+    def segments(self) -> None:
+        masked = [item for item in self.items if item.mask is not None]
+        if not masked:
+            self.notes.append("no masks: no segmentation")
+            return
+        with self._step("segmentation"):
+            few = [masked[i] for i in _evenly(masked, self.limits.masks, self.rng)]
+            good = [item for item in self.items if item.kind == GOOD]
+            self.models.append(fit_segments_model(few, good, self.trunk, self.recipe, self.rng))
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        """Times it; a stage that the data do not allow becomes a note."""
+        since = self._clock()
+        try:
+            yield
+        except NotEnough as error:
+            self.notes.append(str(error))
+        self.timings_s[name] = round(self._clock() - since, 2)
+
+    def _chosen(self, dataset: Dataset) -> list[Item]:
+        chosen: list[Item] = []
+        for kind in dataset.kinds:
+            own = dataset.of(kind)
+            most = self.limits.good if kind == GOOD else self.limits.defect
+            if len(own) > most:
+                self.notes.append(f"{kind}: {most} of {len(own)} images are used, spread over its groups")
+            chosen += [own[i] for i in spread([item.group for item in own], most, self.rng)]
+        return chosen
 
 
 def _prepared(item: Item, recipe: PreparationV1) -> Images:
@@ -118,73 +176,12 @@ def _prepared(item: Item, recipe: PreparationV1) -> Images:
         raise DataError(f"{item.name}: {error}; remove or replace it") from error
 
 
-def _anomaly(items: Sequence[Item], images: Images, features: dict[str, FloatArray], trunk: Trunk, run: _Run) -> None:
-    since = run.clock()
-    is_good = np.array([item.kind == GOOD for item in items])
-    good = [item for item in items if item.kind == GOOD]
-    if not good:
-        run.notes.append("no good parts: classification only, a pass does not exist")
-        return
-    try:
-        model, head = fit_anomaly_model(good, images[is_good], rows(features, is_good), trunk, run.rng)
-    except NotEnough as error:
-        run.notes.append(str(error))
-        return
-    if not is_good.all():
-        model = _measured(model, auroc=anomaly_auroc(head, model, rows(features, ~is_good)))
-    run.models.append(model)
-    run.timed("anomaly", since)
-
-
-def _classes(
-    items: Sequence[Item], images: Images, features: dict[str, FloatArray], trunk: Trunk, limits: Limits, run: _Run
-) -> dict[str, float]:
-    since = run.clock()
-    used = _for_classes(items, limits, run.rng)
-    try:
-        model, thresholds = fit_classes_model(
-            [items[i] for i in used], images[used], rows(features, used), trunk, alone=not run.models, rng=run.rng
-        )
-    except NotEnough as error:
-        run.notes.append(str(error))
-        return {}
-    run.models.append(model)
-    run.notes += [f"{name}: no threshold gives 95 % precision" for name, value in thresholds.items() if value >= 0.99]
-    run.timed("classification", since)
-    return dict(thresholds)
-
-
-def _for_classes(items: Sequence[Item], limits: Limits, rng: np.random.Generator) -> IntArray:
-    good = [i for i, item in enumerate(items) if item.kind == GOOD]
-    ok = [good[k] for k in spread([items[i].group for i in good], limits.ok, rng)]
-    return np.array(sorted([*ok, *(i for i, item in enumerate(items) if item.kind != GOOD)]), np.int64)
-
-
-def _segments(items: Sequence[Item], trunk: Trunk, recipe: PreparationV1, limits: Limits, run: _Run) -> None:
-    since = run.clock()
-    masked = [item for item in items if item.mask is not None]
-    if not masked:
-        run.notes.append("no masks: no segmentation")
-        return
-    masked = [masked[i] for i in _evenly(masked, limits.masks, run.rng)]
-    try:
-        run.models.append(fit_segments_model(masked, [item for item in items if item.kind == GOOD], trunk, recipe, run.rng))
-    except NotEnough as error:
-        run.notes.append(str(error))
-        return
-    run.timed("segmentation", since)
-
-
 def _evenly(items: Sequence[Item], most: int, rng: np.random.Generator) -> Iterable[int]:
     """As many of each class, spread over its groups."""
     kinds = sorted({item.kind for item in items})
     for kind in kinds:
         own = [i for i, item in enumerate(items) if item.kind == kind]
         yield from (own[k] for k in spread([items[i].group for i in own], max(1, most // len(kinds)), rng))
-
-
-def _measured(model: FittedModel, **metrics: float) -> FittedModel:
-    return replace(model, metrics={**model.metrics, **metrics})
 
 
 def _digest(items: Iterable[Item]) -> str:

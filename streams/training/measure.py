@@ -9,7 +9,7 @@ import numpy as np
 from streams.training.features import BoolArray, FloatArray
 
 PRECISION = 0.95
-_FLOOR, _CEILING = 0.5, 0.99
+FLOOR, CEILING = 0.5, 0.99
 
 
 def auroc(good: FloatArray, bad: FloatArray) -> float:
@@ -38,12 +38,12 @@ def _threshold(share: FloatArray, right: BoolArray) -> float:
     precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(precision >= PRECISION)
     if not len(enough):
-        return _CEILING
+        return CEILING
     last = int(enough[-1])
     if last == len(order) - 1:
-        return _FLOOR
+        return FLOOR
     between = float(share[order][last] + share[order][last + 1]) / 2  # the next one would be one error too many
-    return round(float(np.clip(between, _FLOOR, _CEILING)), 4)
+    return round(float(np.clip(between, FLOOR, CEILING)), 4)
 
 
 def accuracy(probabilities: FloatArray, labels: Sequence[str], classes: Sequence[str]) -> float:

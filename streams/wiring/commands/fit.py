@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import typer
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from schemas.common import digest
 from schemas.ids import NAME_PATTERN, station_path
@@ -52,7 +51,7 @@ def fit(
     as_json: Annotated[bool, typer.Option("--json", help="The report as one line of JSON.")] = False,
 ) -> None:
     """Fit what the data allow, serve it, compare served with offline scores, and put it in force with a starting policy."""
-    with clear_end(_COMMAND), threadpool_limits(1, user_api="blas"):  # small products: two threads only wait for each other
+    with clear_end(_COMMAND):
         if not re.fullmatch(NAME_PATTERN, product):
             raise ValueError(f"product {product!r}: write it a-z, 0-9, '_' and '-', at most 63 of them")
         settings = Settings() if state is None else Settings(state=state)
