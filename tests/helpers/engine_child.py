@@ -176,13 +176,13 @@ def run_flow(job: Job) -> None:
 
 
 def run_exact(job: Job) -> None:
-    from streams.wiring.engines.exact import Batching, Exact
+    from streams.wiring.engines.exact import Exact, Timing
 
     exact = Exact(
         group=job.name, instance=f"{job.name}-{job.slot}", sources=[job.name], changelog=job.changelog,
         dead_letter_topic=job.dead, make_shard=lambda _: Join(job), on_dead=lambda record, dead: failed(job, record, dead),
         client=job.client, tick=lambda partition: Record(topic=job.name, key=None, value=TICK, partition=partition),
-        batching=Batching(session_timeout_ms=6000),
+        timing=Timing(session_timeout_ms=6000),
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: exact.stop())
     Watchdog(turning(lambda: exact.turned, job.stall_s), 0.2).start()

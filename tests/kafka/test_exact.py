@@ -13,8 +13,9 @@ import pytest
 from schemas.envelope import Received, Record
 from streams.effects import Effects
 from streams.wiring.adapters.kafka import ends, read_all
+from streams.wiring.engines.batch import Batching
 from streams.wiring.engines.dead import TooManyDead
-from streams.wiring.engines.exact import Batching, Exact
+from streams.wiring.engines.exact import Exact, Timing
 from streams.wiring.engines.gaps import Gap
 from tests.helpers.engine_child import TICK, Job, Join, failed
 from tests.helpers.engines import feed, forget_before, make_topics, outputs
@@ -22,6 +23,7 @@ from tests.helpers.servers import SharedKafka
 from tests.helpers.wait import wait_until
 
 pytestmark = pytest.mark.kafka
+TIMING = Timing(session_timeout_ms=6000)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def exact(job: Job, **named: Any) -> Exact:
     return Exact(**{
         "group": job.name, "instance": f"{job.name}-0", "sources": [job.name], "changelog": job.changelog,
         "dead_letter_topic": job.dead, "make_shard": lambda _: Join(job), "client": job.client,
-        "on_dead": lambda record, dead: failed(job, record, dead), "batching": Batching(session_timeout_ms=6000), **named,
+        "on_dead": lambda record, dead: failed(job, record, dead), "timing": TIMING, **named,
     })  # fmt: skip
 
 
@@ -88,7 +90,10 @@ def test_state_comes_back_from_the_changelog(job: Job) -> None:
 def test_time_comes_as_ticks(job: Job) -> None:
     """Nothing else is written, so only a tick can make the deadline pass; batches without effect are committed late."""
     feed(job, [("a", b"1")])
-    tick = {"tick": lambda n: Record(topic=job.name, key=None, value=TICK, partition=n), "tick_every_s": 0.2}
+    tick = {
+        "tick": lambda n: Record(topic=job.name, key=None, value=TICK, partition=n),
+        "timing": replace(TIMING, tick_every_s=0.2),
+    }
     with running(exact(job, **tick)):
         wait_until(lambda: outputs(job) == {"partial/a": 1}, what="the deadline")
     ticks = sum(ends(job.client, [job.name]).values()) - 1
@@ -100,7 +105,7 @@ def test_time_comes_as_ticks(job: Job) -> None:
 def test_nothing_but_bad_messages_ends_the_process(job: Job) -> None:
     feed(job, [("k", b"bad")] * 300)
     with pytest.raises(TooManyDead):
-        exact(job, batching=Batching(session_timeout_ms=6000, records=50)).run()
+        exact(job, batching=Batching(records=50)).run()
     assert len(list(read_all(job.client, [job.dead]))) == 100
 
 

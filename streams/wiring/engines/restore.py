@@ -6,7 +6,6 @@ Knows keys and bytes, no state.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -15,42 +14,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.effects import Shard
-from streams.wiring.driver import consumer_config
+from streams.wiring.driver import again, consumer_config, insist
 
 log = structlog.get_logger("restore")
-_AGAIN = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,  # just made: the metadata is on its way
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.UNSTABLE_OFFSET_COMMIT,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError._TIMED_OUT,
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._WAIT_COORD,
-    KafkaError._STATE,  # the assignment is on its way
-}
-
-
-def again(error: KafkaError) -> bool:
-    """Asking once more can help."""
-    return error.retriable() or error.code() in _AGAIN
-
-
-def insist(ask: Callable[[], Any], what: str, within_s: float = 60.0, pause_s: float = 0.1) -> Any:
-    """The answer; asks again while Kafka says "not now". Raises the last KafkaException after `within_s`."""
-    end = time.monotonic() + within_s
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if not again(error.args[0]) or time.monotonic() > end:
-                raise
-            log.info("not yet", what=what, error=error.args[0].str())
-            time.sleep(pause_s)
 
 
 class Restore:
@@ -96,7 +62,7 @@ class Restore:
 
         return dict(insist(ask, "changelog ends"))
 
-    def turn(self, wait_s: float, records: int = 2000) -> None:
+    def turn(self, wait_s: float = 0.05, records: int = 2000) -> None:
         """Read one slice. Raises KafkaException where the changelog cannot be read."""
         if self._reader is None:
             return
