@@ -17,29 +17,14 @@ from schemas.envelope import Headers, Received, Record
 Key = tuple[str, int]  # topic, partition
 log = structlog.get_logger("kafka")
 A = TypeVar("A")
-_NOT_YET = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_LEADER_EPOCH,  # a broker that has just started knows older leaders than the driver
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,  # just made: the metadata is on its way
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.UNSTABLE_OFFSET_COMMIT,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError._TIMED_OUT,
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._WAIT_COORD,
-    KafkaError._STATE,  # the assignment is on its way
-}
 MESSAGE_LIMIT_BYTES = 9 << 20  # the largest topic's limit: a dead letter of the largest image
 
 
 _AGAIN = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_LEADER_EPOCH,  # a broker that has just started
+    KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_TOPIC_OR_PART,  # just made: the metadata is on its way
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -70,11 +55,6 @@ def insist(ask: Callable[[], A], what: str, within_s: float = 60.0, pause_s: flo
                 raise
             log.info("not yet", what=what, error=error.args[0].str())
             time.sleep(pause_s)
-
-
-def again(error: KafkaError) -> bool:
-    """Asking once more can help."""
-    return error.retriable() or error.code() in _NOT_YET
 
 
 def received(message: Message) -> Received:

@@ -5,7 +5,6 @@ Readers here belong to no group and commit nothing. Engines have their own consu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal
@@ -16,9 +15,8 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.envelope import Received, Record
-from streams.wiring.driver import Key, again, consumer_config, key_of, producer_config, received, send
+from streams.wiring.driver import Key, consumer_config, insist, key_of, producer_config, received, send
 
-_AGAIN_S = 0.1
 _QUIET = {"log_level": 2}  # what matters is raised; the driver's own lines would repeat it
 
 
@@ -120,15 +118,12 @@ def _offsets(client: Mapping[str, Any], topics: Sequence[str], which: str, isola
     spec = OffsetSpec.latest() if which == "latest" else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
     admin = AdminClient({**_QUIET, **client})
     wanted = {TopicPartition(name, n): spec for name, count in counts.items() for n in range(count)}
-    end = time.monotonic() + timeout_s
-    while True:
+
+    def ask() -> dict[Key, int]:
         futures = admin.list_offsets(wanted, isolation_level=level, request_timeout=timeout_s)
-        try:
-            return {key_of(place): _answered(client, future, timeout_s).offset for place, future in futures.items()}
-        except KafkaException as error:  # a broker that has just started has not yet found its leaders
-            if not again(error.args[0]) or time.monotonic() > end:
-                raise
-            time.sleep(_AGAIN_S)
+        return {key_of(place): _answered(client, future, timeout_s).offset for place, future in futures.items()}
+
+    return insist(ask, "offsets", timeout_s)
 
 
 def read_all(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: float = 60.0) -> Iterator[Received]:

@@ -42,6 +42,7 @@ def capture_of(part: Part) -> Capture:
 def run_plant(plan: Plan, settings: Settings) -> bool:
     """Make and submit all parts, wait until Kafka has them. False where some were left in the outbox."""
     with Registry(settings.client()) as registry:
+        registry.wait_ready()
         gateway = Gateway(settings, registry, stations=[station.name for station in plan.stations])
         try:
             return asyncio.run(_run(plan, gateway))
