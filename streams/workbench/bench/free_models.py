@@ -11,6 +11,7 @@ from schemas.common import ModelRef
 from schemas.model_set import ModelSetV1, ModelV1, PreparationV1
 from schemas.policy import GOOD, AnomalyRuleV1, ClassRuleV1, PolicyV1
 from streams.training.graph import GraphBuilder
+from streams.wiring.adapters.model_store import StoredModel
 
 PRODUCT = "free"
 VIEW = "front"
@@ -41,12 +42,12 @@ def free_classify() -> bytes:
     return bytes(g.model("free_classify", {"trunk_id": TRUNK}).SerializeToString(deterministic=True))
 
 
-def free_model_set(version: int, anomaly: bytes, classify: bytes) -> ModelSetV1:
+def free_model_set(anomaly: StoredModel, classify: StoredModel) -> ModelSetV1:
     """Calibrated so that nearly every image is normal."""
     models = (
         ModelV1(
             stage="anomaly",
-            ref=_ref("anomaly", version, anomaly),
+            ref=_ref(anomaly),
             input="image",
             trunk_id=TRUNK,
             preparation=PreparationV1(),
@@ -55,7 +56,7 @@ def free_model_set(version: int, anomaly: bytes, classify: bytes) -> ModelSetV1:
         ),
         ModelV1(
             stage="classification",
-            ref=_ref("classify", version, classify),
+            ref=_ref(classify),
             input="embedding",
             classes=("dent", GOOD),
             ok_parts=20,
@@ -80,5 +81,5 @@ def free_policy() -> PolicyV1:
     )
 
 
-def _ref(kind: str, version: int, model: bytes) -> ModelRef:
-    return ModelRef(name=f"{PRODUCT}-{kind}", version=version, digest=hashlib.sha256(model).hexdigest(), profile="cpu-fp32")
+def _ref(model: StoredModel) -> ModelRef:
+    return ModelRef(name=model.name, version=model.version, digest=model.digest, profile="cpu-fp32")

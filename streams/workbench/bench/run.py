@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -27,8 +27,11 @@ from schemas.verdict import VerdictV1
 from streams.pipeline import PIPELINE
 from streams.settings import Settings
 from streams.wiring.adapters.kafka import read_all
+from streams.wiring.adapters.model_store import ModelStore
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
+from streams.wiring.adapters.triton import TritonClient, ask
+from streams.workbench.bench.free_models import PRODUCT, VIEW, free_anomaly, free_classify, free_model_set, free_policy
 from streams.workbench.bench.load import Load
 from streams.workbench.demo.models import child_env, prepare_models
 from streams.workbench.demo.plan import Plan, StationPlan
@@ -39,6 +42,7 @@ from streams.workbench.servers import Servers
 
 _PRODUCT, _IMAGES, _SEED = "disc", 96, 11
 _SETTLE_S, _OVER = 5.0, 1.08
+_FREE_AT_ONCE = 64
 _READ = Reader(VerdictV1)
 GATEWAY, OTHER, TRITON = "gateway", frozenset({0}), frozenset({1})
 
@@ -156,7 +160,7 @@ class _Bench:
     def _ceiling(self) -> float:
         """Parts a second of Triton alone: the best of several ways to send the same calls."""
         ways = [replace(self._load, at_once=at_once, batch=batch, seconds=self._seconds / 3) for at_once, batch in _WAYS]
-        rates = [found["parts"] / found["seconds"] for found in map(self._direct, ways)]
+        rates: list[float] = [found["parts"] / found["seconds"] for found in map(self._direct, ways)]
         self._tell(f"ceiling: {', '.join(f'{rate:.1f}' for rate in rates)} parts/s")
         return max(rates)
 
@@ -211,7 +215,17 @@ class _Bench:
         return found
 
     def _free(self) -> Pipeline:
-        raise NotImplementedError
+        """The same images through models that cost nothing, as fast as the outbox takes them."""
+        store, settings = ModelStore(self._settings.store), self._settings
+        files = {"anomaly": free_anomaly(), "classify": free_classify()}
+        written = {kind: store.write(f"{PRODUCT}-{kind}", kind, onnx, {}, {}) for kind, onnx in files.items()}
+        for model in written.values():
+            ask(self._servers.triton, partial(TritonClient.load, name=model.name))
+        with Registry(settings.client()) as registry:
+            registry.wait_ready()
+            registry.publish_model_set(free_model_set(written["anomaly"], written["classify"]), who="bench", why="no arithmetic")
+            registry.publish_policy(free_policy(), who="bench", why="no arithmetic")
+        return self._through(replace(self._load, kind="parts", product=PRODUCT, view=VIEW, at_once=_FREE_AT_ONCE))
 
 
 _WAYS = ((2, 1), (8, 1), (2, 8))
@@ -220,11 +234,13 @@ _WAYS = ((2, 1), (8, 1), (2, 8))
 def _between(first: Sample, last: Sample, verdicts: list[tuple[int, VerdictV1]]) -> Pipeline:
     inside = [(at, verdict) for at, verdict in verdicts if first.at_ms <= at < last.at_ms]
     parts = max(1, len(inside))
-    cpu = {name: 1000 * (used.cpu_s - first.usage[name].cpu_s) / parts for name, used in last.usage.items() if name in first.usage}
+    cpu = {
+        name: 1000 * (used.cpu_s - first.usage[name].cpu_s) / parts for name, used in last.usage.items() if name in first.usage
+    }
     latencies = sorted(float(at - to_millis(v.captured_at)) for at, v in inside if v.captured_at is not None)
     return Pipeline(
         parts_per_s=len(inside) / ((last.at_ms - first.at_ms) / 1000),
-        cpu_ms_per_part=cpu,
+        cpu_ms_per_part={name: 1000 * cpu_s / parts for name, cpu_s in spent.items()},
         rss_mb={name: used.rss_mb for name, used in last.usage.items()},
         latencies_ms=latencies,
     )

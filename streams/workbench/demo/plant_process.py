@@ -6,10 +6,12 @@ import asyncio
 import signal
 import time
 
+import cv2
 import structlog
 
 from streams.capture.gateway import Capture, View, acquisition_digest
 from streams.settings import Settings
+from streams.wiring.adapters.health import Health
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.processors.gateway import Gateway
 from streams.workbench.demo.plan import Plan, StationPlan
@@ -44,13 +46,18 @@ def run_plant(plan: Plan, settings: Settings) -> bool:
     with Registry(settings.client()) as registry:
         registry.wait_ready()
         gateway = Gateway(settings, registry, stations=[station.name for station in plan.stations])
+        health = Health(
+            live=lambda: {"gateway": gateway.alive}, ready=lambda: {"gateway": gateway.alive}, port=settings.health_port
+        )
         try:
             return asyncio.run(_run(plan, gateway))
         finally:
             gateway.close()
+            health.close()
 
 
 async def _run(plan: Plan, gateway: Gateway) -> bool:
+    cv2.setNumThreads(1)  # the processors want the other core
     plant = plant_of(plan)
     lines = [asyncio.create_task(_line(plant, station, gateway)) for station in plan.stations]
     loop = asyncio.get_running_loop()
