@@ -220,7 +220,7 @@ class _Bench:
         files = {"anomaly": free_anomaly(), "classify": free_classify()}
         written = {kind: store.write(f"{PRODUCT}-{kind}", kind, onnx, {}, {}) for kind, onnx in files.items()}
         for model in written.values():
-            ask(self._servers.triton, partial(TritonClient.load, name=model.name))
+            ask(self._servers.triton, partial(TritonClient.load, model=model.name))
         with Registry(settings.client()) as registry:
             registry.wait_ready()
             registry.publish_model_set(free_model_set(written["anomaly"], written["classify"]), who="bench", why="no arithmetic")
@@ -234,9 +234,7 @@ _WAYS = ((2, 1), (8, 1), (2, 8))
 def _between(first: Sample, last: Sample, verdicts: list[tuple[int, VerdictV1]]) -> Pipeline:
     inside = [(at, verdict) for at, verdict in verdicts if first.at_ms <= at < last.at_ms]
     parts = max(1, len(inside))
-    cpu = {
-        name: 1000 * (used.cpu_s - first.usage[name].cpu_s) / parts for name, used in last.usage.items() if name in first.usage
-    }
+    spent = {name: used.cpu_s - first.usage[name].cpu_s for name, used in last.usage.items() if name in first.usage}
     latencies = sorted(float(at - to_millis(v.captured_at)) for at, v in inside if v.captured_at is not None)
     return Pipeline(
         parts_per_s=len(inside) / ((last.at_ms - first.at_ms) / 1000),
