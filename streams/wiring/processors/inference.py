@@ -32,7 +32,7 @@ from streams.wiring.processors.failures import Part, doomed, failed, failed_unre
 
 T = TypeVar("T")
 _LARGE_BYTES = 512 << 10  # decoding takes longer than a turn of the loop may last; below it a thread costs more than it gives
-_PROBE_S = 2.0
+_PROBE_S, _PROBE_AGAIN_S = 3.0, 0.5
 _BACKOFF_S = 1.0  # Triton restarts in two seconds, and a part is judged in a few: a longer wait would miss its deadline
 
 
@@ -95,10 +95,8 @@ class Inference:
     # ---------------------------------------------------------------- Triton
     async def ask(self, model: ModelRef, inputs: Mapping[str, Array], outputs: Sequence[Tensor]) -> Mapping[str, Array]:
         """Raises Unavailable, Unprocessable `bad_tensor`, and `wrong_model_version` where another version answered."""
-        if self._client is None:
-            self._client = TritonClient(self._address)
         begin = time.perf_counter()
-        answer = await self._client.infer(model.name, model.version, inputs, names(outputs), self._deadline_s)
+        answer = await self._triton().infer(model.name, model.version, inputs, names(outputs), self._deadline_s)
         self._seconds.observe(time.perf_counter() - begin)
         if answer.model_version != model.version:
             raise Unprocessable("wrong_model_version", f"{model.name}: asked {model.version}, answered {answer.model_version}")
@@ -107,8 +105,13 @@ class Inference:
 
     async def ready(self) -> bool:
         """Triton is alive, and serves what this process has asked it for."""
-        async with TritonClient(self._address) as probe:
-            return await probe.live() and all([await probe.ready(name, version) for name, version in self._asked])
+        triton = self._triton()
+        return await triton.live() and all([await triton.ready(name, version) for name, version in self._asked])
+
+    def _triton(self) -> TritonClient:
+        if self._client is None:  # belongs to the running loop
+            self._client = TritonClient(self._address)
+        return self._client
 
     async def close(self) -> None:
         if self._client is not None:
@@ -153,7 +156,7 @@ class StageFlow(Flow):
     async def _probe(self) -> None:
         while True:
             self._serves = await self._inference.ready()
-            await asyncio.sleep(_PROBE_S)
+            await asyncio.sleep(_PROBE_S if self._serves else _PROBE_AGAIN_S)
 
 
 def images_of(settings: Settings) -> Images:
