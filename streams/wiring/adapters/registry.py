@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Self
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -170,24 +171,32 @@ class Registry:
         where = where_of(message.product, message.station)
         before = shelf.pointers.get(where)
         changed = before is None or before.digest != pointer.digest
-        writer, now = Writer(self._client), datetime.now(UTC)
+        now = datetime.now(UTC)
         act = ActV1(act=shelf.act, where=where, digest=pointer.digest, who=pointer.who, why=pointer.why, at=now)
         once = f"{where}/{pointer.digest}/{rfc3339(now)}"
         try:
             if pointer.digest not in shelf.versions:
-                self._write(writer, _record(message, id=pointer.digest, key=pointer.digest, subject=where, time=now))
+                self._write(_record(message, id=pointer.digest, key=pointer.digest, subject=where, time=now))
             if changed:
-                self._write(writer, _record(pointer, id=once, key=where, subject=where, time=now))
+                self._write(_record(pointer, id=once, key=where, subject=where, time=now))
             if changed or not self._recorded(where, shelf.act, pointer.digest):
-                self._write(writer, _record(act, id=f"{once}/act", key=where, subject=where, time=now))
+                self._write(_record(act, id=f"{once}/act", key=where, subject=where, time=now))
         except KafkaUnreachable as error:
             raise Unavailable(str(error)) from error
         self.refresh()
         return Published(digest=pointer.digest, where=where, changed=changed)
 
-    def _write(self, writer: Writer, record: Record) -> None:
-        writer.send(record)
-        writer.flush(self._timeout_s)
+    @cached_property
+    def _writer(self) -> Writer:
+        return Writer(self._client, **{"linger.ms": 0})
+
+    def _write(self, record: Record) -> None:
+        try:
+            self._writer.send(record)
+            self._writer.flush(self._timeout_s)
+        except (KafkaRefused, KafkaUnreachable):
+            del self._writer  # it keeps what failed
+            raise
 
     def _recorded(self, where: str, kind: str, named: str) -> bool:
         """Whether the last act about this pointer names this version."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import structlog
 import typer
 from pydantic import ValidationError
 
@@ -18,6 +21,7 @@ INVALID = 2
 @contextmanager
 def clear_end(command: str) -> Iterator[None]:
     """Exit code 1 with the reason on standard error. command: as the user typed it, without `verdictline`."""
+    warnings_to_stderr()
     try:
         yield
     except ValidationError as error:  # a setting; also a ValueError
@@ -27,6 +31,21 @@ def clear_end(command: str) -> Iterator[None]:
         end(command, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (KafkaUnreachable, KafkaRefused, Unavailable, ValueError) as error:
         end(command, str(error))
+
+
+def warnings_to_stderr() -> None:
+    """Standard output is the command's answer: logs go beside it, and only from warnings up."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[_from_warning, *structlog.get_config()["processors"]],
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        )
+
+
+def _from_warning(_: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if level in ("debug", "info"):
+        raise structlog.DropEvent
+    return event
 
 
 def end(command: str, *lines: str, code: int = FAILED) -> None:
