@@ -24,6 +24,7 @@ def summary(observer: Observer, truth: Callable[[InspectionId], Truth], usage: M
         "judged": len(observer.verdicts),
         "missing": len(observer.missing),
         "conflicts": len(observer.conflicts),
+        "conflict_ids": sorted(observer.conflicts)[:20],
         "copies": observer.copies,
         "revisions": observer.revisions,
         "dead_letters": dict(observer.dead),
