@@ -18,17 +18,17 @@ from schemas.model_set import PreparationV1
 from streams.capture.image import prepare
 from streams.fates import Unprocessable
 from streams.training.dataset import GOOD, DataError, Dataset, Item
-from streams.training.features import FloatArray, rows
+from streams.training.features import BoolArray, FloatArray, rows
 from streams.training.fitted import Fitted, FittedModel
 from streams.training.folds import spread
 from streams.training.measure import CEILING
 from streams.training.stages import (
     Images,
     NotEnough,
-    anomaly_auroc,
     fit_anomaly_model,
     fit_classes_model,
     fit_segments_model,
+    judged,
 )
 from streams.training.trunk import Trunk
 
@@ -42,7 +42,7 @@ class Limits:
     good: for the banks and their calibration. ok: of them, those that teach the class `good`. masks: in all.
     """
 
-    good: int = 400
+    good: int = 300
     defect: int = 40
     ok: int = 60
     masks: int = 48
@@ -98,6 +98,7 @@ class _Run:
         self.notes = list(dataset.notes)
         self.thresholds: dict[str, float] = {}
         self.timings_s: dict[str, float] = {}
+        self.normal: BoolArray | None = None
         self._clock = clock
         self.items = self._chosen(dataset)
         self.is_good = np.array([item.kind == GOOD for item in self.items], bool)
@@ -116,10 +117,9 @@ class _Run:
             return
         with self._step("anomaly"):
             seen = rows(self.features, self.is_good)
-            model, head = fit_anomaly_model(good, self.images[self.is_good], seen, self.trunk, self.rng)
-            if not self.is_good.all():
-                model = replace(model, metrics={"auroc": anomaly_auroc(head, model, rows(self.features, ~self.is_good))})
-            self.models.append(model)
+            model, fitted = fit_anomaly_model(good, self.images[self.is_good], seen, self.trunk, self.rng)
+            ranking, self.normal = judged(fitted, model, self.items, self.features)
+            self.models.append(model if ranking is None else replace(model, metrics={"auroc": ranking}))
 
     def classes(self) -> None:
         good = np.flatnonzero(self.is_good)
@@ -131,12 +131,13 @@ class _Run:
                 self.images[used],
                 rows(self.features, used),
                 self.trunk,
-                alone=not self.models,
+                normal=None if self.normal is None else self.normal[used],
                 rng=self.rng,
             )
             self.models.append(model)
             self.thresholds = dict(thresholds)
-            self.notes += [f"{name}: no threshold gives 95 % precision" for name, t in thresholds.items() if t >= CEILING]
+            weak = [name for name, threshold in thresholds.items() if threshold >= CEILING]
+            self.notes += [f"{name}: no probability was right 95 times in 100, so it is hardly ever accepted" for name in weak]
 
     def segments(self) -> None:
         masked = [item for item in self.items if item.mask is not None]

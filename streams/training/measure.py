@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from schemas.policy import GOOD
 from streams.training.features import BoolArray, FloatArray
 
 PRECISION = 0.95
@@ -21,21 +23,43 @@ def auroc(good: FloatArray, bad: FloatArray) -> float:
     return float(below.sum() / (2 * len(good) * len(bad)))
 
 
-def class_thresholds(probabilities: FloatArray, labels: Sequence[str], classes: Sequence[str]) -> Mapping[str, float]:
-    """Class -> the lowest probability from which on at least 95 % of the predictions of groups left out were right.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LeftOut:
+    """Predictions for groups left out. probabilities (n, K), NaN where there is none; shares: expected in production.
+
+    normal: parts that the anomaly model would call normal; absent where there is none.
+    """
+
+    classes: Sequence[str]
+    labels: Sequence[str]
+    probabilities: FloatArray
+    shares: Mapping[str, float]
+    normal: BoolArray | None = None
+
+
+def class_thresholds(seen: LeftOut) -> Mapping[str, float]:
+    """Class -> the lowest probability from which on at least 95 % of those accepted in production would be right.
 
     Between 0.5 and 0.99: the lower end where all predictions were right, the upper one where the data show no such
-    probability. Rows of NaN count as not seen.
+    probability. Good is judged among normal parts alone: an anomalous one never passes, whatever its class.
     """
-    seen = ~np.isnan(probabilities[:, 0])
-    best, share = probabilities[seen].argmax(1), probabilities[seen].max(1)
-    target = np.array([classes.index(label) for label in labels])[seen]
-    return {name: _threshold(share[best == k], (target == k)[best == k]) for k, name in enumerate(classes)}
+    known = ~np.isnan(seen.probabilities[:, 0])
+    target = np.array([seen.classes.index(label) for label in seen.labels])
+    per_class = np.bincount(target[known], minlength=len(seen.classes))
+    weight = np.array([seen.shares[name] for name in seen.classes])[target] / np.maximum(per_class, 1)[target]
+    best = seen.probabilities.argmax(1)
+    found = {}
+    for k, name in enumerate(seen.classes):
+        chosen = known & (best == k)
+        if name == GOOD and seen.normal is not None:
+            chosen &= seen.normal
+        found[name] = _threshold(seen.probabilities[chosen, k], target[chosen] == k, weight[chosen])
+    return found
 
 
-def _threshold(share: FloatArray, right: BoolArray) -> float:
+def _threshold(share: FloatArray, right: BoolArray, weight: FloatArray) -> float:
     order = np.argsort(-share, kind="stable")
-    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    precision = np.cumsum((right * weight)[order]) / np.cumsum(weight[order])
     enough = np.flatnonzero(precision >= PRECISION)
     if not len(enough):
         return CEILING
@@ -46,10 +70,19 @@ def _threshold(share: FloatArray, right: BoolArray) -> float:
     return round(float(np.clip(between, FLOOR, CEILING)), 4)
 
 
-def accuracy(probabilities: FloatArray, labels: Sequence[str], classes: Sequence[str]) -> float:
-    seen = ~np.isnan(probabilities[:, 0])
-    target = np.array([classes.index(label) for label in labels])[seen]
-    return float((probabilities[seen].argmax(1) == target).mean()) if len(target) else 0.0
+def class_metrics(seen: LeftOut, thresholds: Mapping[str, float]) -> dict[str, float]:
+    """accuracy over all classes alike; accepted_good: share of the good parts that are accepted as such."""
+    known = ~np.isnan(seen.probabilities[:, 0])
+    target = np.array([seen.classes.index(label) for label in seen.labels])
+    right = seen.probabilities.argmax(1) == target
+    present = [k for k in range(len(seen.classes)) if (known & (target == k)).any()]
+    if not present:
+        return {}
+    metrics = {"accuracy": float(np.mean([right[known & (target == k)].mean() for k in present]))}
+    if GOOD in seen.classes and (k := seen.classes.index(GOOD)) in present:
+        good = known & (target == k)
+        metrics["accepted_good"] = float((right & (seen.probabilities[:, k] >= thresholds[GOOD]))[good].mean())
+    return metrics
 
 
 def best_cut(logits: FloatArray, target: FloatArray) -> tuple[float, float]:

@@ -9,14 +9,15 @@ import numpy.typing as npt
 
 from schemas.common import Stage
 from schemas.model_set import PreparationV1
+from streams.judgement.conformal import smallest_alpha, threshold_for
 from streams.training.dataset import GOOD, Item
 from streams.training.export import Head, embedding_model, image_model, largest_difference, offline, reference
-from streams.training.features import Features, FloatArray, rows
+from streams.training.features import BoolArray, Features, FloatArray, rows
 from streams.training.fitted import JUDGED, TOLERANCE, FittedModel, Probes
 from streams.training.folds import group_folds
 from streams.training.heads import anomaly, classes, segments
 from streams.training.heads.segments import Pixels, fit_segments, sample_pixels, segments_reference
-from streams.training.measure import accuracy, auroc, best_cut, class_thresholds
+from streams.training.measure import LeftOut, auroc, best_cut, class_metrics, class_thresholds
 from streams.training.trunk import Trunk
 from streams.training.windows import Cut, clean_cut, cuts
 
@@ -27,6 +28,7 @@ PROBES = 6
 CALIBRATION_LIMIT = 2000
 MIN_GOOD_GROUPS = 5
 MIN_MASKS = 3
+EXPECTED_GOOD = 0.8
 _WINDOWS = 128  # of masks, moved and turned ones included: 12 ms each
 _CLEAN_WINDOWS = 24
 _TRIAL_WINDOWS = 40
@@ -44,7 +46,7 @@ class ParityError(Exception):
 
 def fit_anomaly_model(
     good: Sequence[Item], images: Images, features: Features, trunk: Trunk, rng: np.random.Generator
-) -> tuple[FittedModel, anomaly.AnomalyHead]:
+) -> tuple[FittedModel, anomaly.FittedAnomaly]:
     """good: the items that images (n, 256, 256, 3) and their features belong to."""
     groups = [item.group for item in good]
     if len(set(groups)) < MIN_GOOD_GROUPS:
@@ -56,13 +58,24 @@ def fit_anomaly_model(
     views = sorted({item.view for item in good})
     calibration = {view: _calibration(fitted.scores[[item.view == view for item in good]], rng) for view in views}
     model = FittedModel(stage="anomaly", kind="anomaly", onnx=onnx, probes=probes, calibration=calibration)
-    return model, fitted.head
+    return model, fitted
 
 
-def anomaly_auroc(head: anomaly.AnomalyHead, model: FittedModel, defects: Features) -> float:
-    """Of defects against the calibration scores: neither was in the banks that scored it."""
-    good = np.array([score for scores in model.calibration.values() for score in scores], np.float32)
-    return auroc(good, anomaly.anomaly_reference(head, defects)["score"][:, 0])
+def judged(
+    fitted: anomaly.FittedAnomaly, model: FittedModel, items: Sequence[Item], features: Features
+) -> tuple[float | None, BoolArray]:
+    """(AUROC, which items are normal at the smallest alpha) of all items; no score comes from banks that hold the item.
+
+    items: good ones in the order of the fit, with any others between them. Views without good parts count as not normal.
+    """
+    is_good = np.array([item.kind == GOOD for item in items], bool)
+    scores = np.empty(len(items), np.float32)
+    scores[is_good] = fitted.scores
+    if not is_good.all():
+        scores[~is_good] = anomaly.anomaly_reference(fitted.head, rows(features, ~is_good))["score"][:, 0]
+    limits = {view: threshold_for(smallest_alpha(len(own)), own) for view, own in model.calibration.items()}
+    normal = np.array([score <= limits.get(item.view, -np.inf) for item, score in zip(items, scores, strict=True)], bool)
+    return None if is_good.all() else auroc(scores[is_good], scores[~is_good]), normal
 
 
 def _calibration(scores: FloatArray, rng: np.random.Generator) -> tuple[float, ...]:
@@ -71,18 +84,23 @@ def _calibration(scores: FloatArray, rng: np.random.Generator) -> tuple[float, .
 
 
 def fit_classes_model(
-    items: Sequence[Item], images: Images, features: Features, trunk: Trunk, *, alone: bool, rng: np.random.Generator
+    items: Sequence[Item], images: Images, features: Features, trunk: Trunk, *, normal: BoolArray | None, rng: np.random.Generator
 ) -> tuple[FittedModel, Mapping[str, float]]:
-    """The model and its thresholds. alone: there is no anomaly model, so that it has to take the image itself."""
+    """The model and its thresholds. normal: which items the anomaly model calls normal; where there is none (None), the
+    classifier has to take the image itself."""
     labels = [item.kind for item in items]
-    if len(set(labels)) < 2:
-        raise NotEnough(f"no classification: {len(set(labels))} classes, at least 2 are needed")
+    kinds = sorted(set(labels))
+    if len(kinds) < 2:
+        raise NotEnough(f"no classification: {len(kinds)} classes, at least 2 are needed")
     if len({item.group for item in items}) < 2:
         raise NotEnough("no classification: all images belong to one group")
     folds = group_folds([item.group for item in items], labels, FOLDS, rng)
-    fitted = classes.fit_classes(features["embedding"], labels, folds)
+    shares = _expected_shares(kinds)
+    fitted = classes.fit_classes(features["embedding"], labels, folds, shares)
     head = fitted.head
-    thresholds = class_thresholds(fitted.probabilities, labels, head.classes)
+    seen = LeftOut(classes=head.classes, labels=labels, probabilities=fitted.probabilities, shares=shares, normal=normal)
+    thresholds = class_thresholds(seen)
+    alone = normal is None
     onnx = image_model(trunk.weights, head, trunk.id) if alone else embedding_model(head, trunk.id)
     inputs: npt.NDArray[np.generic] = images if alone else features["embedding"]
     model = FittedModel(
@@ -92,9 +110,16 @@ def fit_classes_model(
         probes=_probes("classification", onnx, head, "image" if alone else "embedding", inputs, features),
         classes=head.classes,
         ok_parts=len({item.group for item in items if item.kind == GOOD}),
-        metrics={"accuracy": accuracy(fitted.probabilities, labels, head.classes), "temperature": head.temperature},
+        metrics=class_metrics(seen, thresholds),
     )
     return model, thresholds
+
+
+def _expected_shares(kinds: Sequence[str]) -> dict[str, float]:
+    """Until somebody counts: four good parts in five, all defect classes alike."""
+    defects = [kind for kind in kinds if kind != GOOD]
+    good = EXPECTED_GOOD if GOOD in kinds else 0.0
+    return {kind: good if kind == GOOD else (1 - good) / len(defects) for kind in kinds}
 
 
 def fit_segments_model(

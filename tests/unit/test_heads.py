@@ -17,10 +17,12 @@ from streams.training.features import LEVELS, Features, level_shape, rows
 from streams.training.folds import group_folds, spread
 from streams.training.heads.anomaly import anomaly_reference, fit_anomaly
 from streams.training.heads.classes import fit_classes
-from streams.training.measure import auroc, best_cut, class_thresholds
+from streams.training.heads.logistic import fit_logistic, penalised_loss
+from streams.training.measure import LeftOut, auroc, best_cut, class_metrics, class_thresholds
 from streams.training.trunk import build_trunk
 from tests.helpers.fits import trunk
 
+EQUAL = {name: 1 / 3 for name in "abc"}
 TRUNK_ID = "efficientnet-lite0@256:65675959a657"
 TRUNK_SHA256 = "c7a8e1657cffcc2bff22ebec981a1d8984c2a1322d5b2da46b06b49164145d51"
 
@@ -89,34 +91,76 @@ def test_classes_are_told_apart_on_groups_left_out() -> None:
     x = rng.normal(0, 1, (60, 992)).astype(np.float32)
     for k in range(3):
         x[20 * k : 20 * (k + 1), 10 * k : 10 * k + 10] += 3
-    fitted = fit_classes(x, labels, np.arange(60) % 5)
+    fitted = fit_classes(x, labels, np.arange(60) % 5, EQUAL)
     assert fitted.head.classes == ("a", "b", "c")
     assert fitted.head.temperature >= 0.5
     right = fitted.probabilities.argmax(1) == np.repeat([0, 1, 2], 20)
     assert right.mean() > 0.9
-    random = fit_classes(rng.normal(0, 1, (60, 992)).astype(np.float32), labels, np.arange(60) % 5)
+    random = fit_classes(rng.normal(0, 1, (60, 992)).astype(np.float32), labels, np.arange(60) % 5, EQUAL)
     assert (random.probabilities.argmax(1) == np.repeat([0, 1, 2], 20)).mean() < 0.6, "noise must not look learnt"
+
+
+def test_logistic_regression_ends_at_its_optimum() -> None:
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(0, 1, (60, 30)).astype(np.float32), rng.integers(0, 3, 60)
+    w, b = fit_logistic(x, target, 3, 0.1)
+    loss = penalised_loss(x, target, 3, 0.1)
+    at = np.vstack([w, b]).ravel().astype(np.float64)
+    value, gradient = loss(at)
+    assert np.abs(gradient).max() < 1e-3, "convex: a flat point is the optimum"
+    assert value < loss(np.zeros_like(at))[0]
+    away = at + 1e-4 * (np.arange(len(at)) == 7)
+    assert (loss(away)[0] - loss(at - (away - at))[0]) / 2e-4 == pytest.approx(gradient[7], abs=1e-4), "the gradient is one"
 
 
 def test_two_classes_have_two_columns() -> None:
     x = np.random.default_rng(0).normal(0, 1, (20, 992)).astype(np.float32)
     x[10:, :40] += 4
-    fitted = fit_classes(x, ["a"] * 10 + ["b"] * 10, np.arange(20) % 4)
+    fitted = fit_classes(x, ["a"] * 10 + ["b"] * 10, np.arange(20) % 4, {"a": 0.5, "b": 0.5})
     assert fitted.head.weight.shape == (992, 2)
     assert (fitted.probabilities.argmax(1) == np.repeat([0, 1], 10)).mean() > 0.9
     with pytest.raises(ValueError, match="two classes"):
-        fit_classes(x, ["a"] * 20, np.arange(20) % 4)
+        fit_classes(x, ["a"] * 20, np.arange(20) % 4, {"a": 1.0})
+
+
+def test_expected_shares_move_the_probabilities_and_nothing_else() -> None:
+    x = np.random.default_rng(0).normal(0, 1, (30, 992)).astype(np.float32)
+    x[15:, :20] += 1
+    labels, folds = ["bad"] * 15 + ["good"] * 15, np.arange(30) % 5
+    even = fit_classes(x, labels, folds, {"bad": 0.5, "good": 0.5})
+    rare = fit_classes(x, labels, folds, {"bad": 0.2, "good": 0.8})
+    np.testing.assert_array_equal(rare.head.weight, even.head.weight)
+    odds = [p.probabilities[:, 1] / p.probabilities[:, 0] for p in (rare, even)]
+    np.testing.assert_allclose(odds[0] / odds[1], 4, rtol=1e-3)
+
+
+def left_out(labels: list[str], shares: dict[str, float], normal: list[bool] | None = None) -> LeftOut:
+    """Predictions `a` (or `good`) with probabilities from .5 to .99."""
+    share = np.linspace(0.5, 0.99, len(labels))
+    probabilities = np.stack([share, 1 - share], 1).astype(np.float32)
+    flags = None if normal is None else np.array(normal)
+    return LeftOut(classes=list(shares), labels=labels, probabilities=probabilities, shares=shares, normal=flags)
 
 
 def test_thresholds_lie_where_95_percent_were_right() -> None:
     share = np.linspace(0.5, 0.99, 50)
-    probabilities = np.stack([share, 1 - share], 1).astype(np.float32)
     labels = ["b" if p < 0.7 else "a" for p in share]
-    threshold = class_thresholds(probabilities, labels, ["a", "b"])["a"]
-    accepted = share >= threshold
-    assert np.mean([label == "a" for label, ok in zip(labels, accepted, strict=True) if ok]) >= 0.95
+    threshold = class_thresholds(left_out(labels, {"a": 0.5, "b": 0.5}))["a"]
     assert 0.65 < threshold < 0.72
-    assert class_thresholds(probabilities, ["a"] * 50, ["a", "b"]) == {"a": 0.5, "b": 0.99}
+    rare = class_thresholds(left_out(labels, {"a": 0.99, "b": 0.01}))["a"]
+    assert rare == 0.5, "where b is rare, nearly all that is called a is a"
+    assert class_thresholds(left_out(["a"] * 50, {"a": 0.5, "b": 0.5})) == {"a": 0.5, "b": 0.99}
+
+
+def test_good_is_judged_among_normal_parts() -> None:
+    share = np.linspace(0.5, 0.99, 50)
+    labels = ["dent" if p < 0.7 else "good" for p in share]
+    shares = {"good": 0.5, "dent": 0.5}
+    strict = left_out(labels, shares, [True] * 50)
+    relaxed = left_out(labels, shares, [label == "good" for label in labels])
+    assert class_thresholds(strict)["good"] > 0.65
+    assert class_thresholds(relaxed)["good"] == 0.5, "the anomaly model catches the dents"
+    assert class_metrics(relaxed, {"good": 0.5, "dent": 0.5})["accepted_good"] == 1
 
 
 def test_ranking_and_cut() -> None:

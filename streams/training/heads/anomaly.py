@@ -26,11 +26,12 @@ from streams.training.features import (
     upsample,
 )
 from streams.training.graph import GraphBuilder
-from streams.training.heads.coreset import coreset, nearest
+from streams.training.heads.coreset import candidates, coreset, nearest
 
 MID_SIZE = DEEP_SIZE = 1024
 MID_GRID, DEEP_GRID = SIZE_PX // 8, SIZE_PX // 32
 NEEDS = ("f8", "f16", "f32")
+_CHUNK = 16
 _BANK_CHUNK = 1024  # bounds the scratch memory of the product to (positions, 1024) an image
 
 
@@ -68,25 +69,27 @@ def fit_anomaly(good: Features, folds: IntArray, rng: np.random.Generator) -> Fi
     deep = np.empty((len(folds), DEEP_GRID**2), np.float32)
     for fold in np.unique(folds):
         out = folds == fold
-        banks = fit_banks(rows(good, ~out), queries[~out], rng)
-        mid[out], deep[out] = nearest(queries[out], banks.mid), nearest(deep_queries(rows(good, out), banks), banks.deep)
+        banks = fit_banks(good, queries, np.flatnonzero(~out), rng)
+        mid[out], deep[out] = (
+            nearest(queries[out], banks.mid),
+            nearest(deep_queries(rows(good, out), banks.deep_mean, banks.deep_std), banks.deep),
+        )
     head = AnomalyHead(
-        banks=fit_banks(good, queries, rng),
+        banks=fit_banks(good, queries, np.arange(len(folds)), rng),
         mid_scale=(float(mid.mean()), float(mid.std())),
         deep_scale=(float(deep.mean()), float(deep.std())),
     )
     return FittedAnomaly(head=head, scores=_scores(head, mid, deep)["score"][:, 0])
 
 
-def fit_banks(good: Features, queries: FloatArray, rng: np.random.Generator) -> Banks:
-    """queries: `mid_queries(good)`."""
-    mean = good["f32"].mean((0, 2, 3))
-    std = good["f32"].std((0, 2, 3)) + np.float32(1e-4)
-    empty = Banks(mid=np.empty((0, 152), np.float32), deep=np.empty((0, 320), np.float32), deep_mean=mean, deep_std=std)
-    deep = deep_queries(good, empty).reshape(-1, LEVELS["f32"])
+def fit_banks(good: Features, queries: FloatArray, images: IntArray, rng: np.random.Generator) -> Banks:
+    """queries: `mid_queries(good)`; images: those of them that the banks may know."""
+    f32 = good["f32"][images]
+    mean, std = f32.mean((0, 2, 3)), f32.std((0, 2, 3)) + np.float32(1e-4)
+    deep = deep_queries({"f32": f32}, mean, std)
     return Banks(
-        mid=coreset(queries.reshape(-1, queries.shape[-1]), MID_SIZE, rng),
-        deep=coreset(deep, DEEP_SIZE, rng),
+        mid=coreset(candidates(queries, images, rng), MID_SIZE, rng),
+        deep=coreset(candidates(deep, np.arange(len(deep)), rng), DEEP_SIZE, rng),
         deep_mean=mean,
         deep_std=std,
     )
@@ -94,18 +97,26 @@ def fit_banks(good: Features, queries: FloatArray, rng: np.random.Generator) -> 
 
 def mid_queries(f: Features) -> FloatArray:
     """(n, 1024, 152): strides 8 and 16, each level L2-normalised and smoothed, on the 32 x 32 grid."""
-    return positions(np.concatenate([smooth3(l2_normalize(f["f8"])), upsample(smooth3(l2_normalize(f["f16"])), 2)], 1))
+    out = np.empty((len(f["f8"]), MID_GRID**2, LEVELS["f8"] + LEVELS["f16"]), np.float32)
+    for start in range(0, len(out), _CHUNK):  # the steps between need several times the memory of the result
+        f8, f16 = f["f8"][start : start + _CHUNK], f["f16"][start : start + _CHUNK]
+        q = np.concatenate([smooth3(l2_normalize(f8)), upsample(smooth3(l2_normalize(f16)), 2)], 1)
+        out[start : start + _CHUNK] = positions(q)
+    return out
 
 
-def deep_queries(f: Features, banks: Banks) -> FloatArray:
+def deep_queries(f: Features, mean: FloatArray, std: FloatArray) -> FloatArray:
     """(n, 64, 320): stride 32, z-scored per channel, L2-normalised, smoothed, on the 8 x 8 grid."""
-    z = (f["f32"] - banks.deep_mean[:, None, None]) / banks.deep_std[:, None, None]
-    return positions(smooth3(l2_normalize(z)))
+    return positions(smooth3(l2_normalize(np.asarray((f["f32"] - mean[:, None, None]) / std[:, None, None], np.float32))))
 
 
 def anomaly_reference(head: AnomalyHead, f: Features) -> dict[str, FloatArray]:
     """What the graph must give: score, score_mid, score_deep (n, 1) and anomaly_map (n, 32, 32)."""
-    return _scores(head, nearest(mid_queries(f), head.banks.mid), nearest(deep_queries(f, head.banks), head.banks.deep))
+    return _scores(
+        head,
+        nearest(mid_queries(f), head.banks.mid),
+        nearest(deep_queries(f, head.banks.deep_mean, head.banks.deep_std), head.banks.deep),
+    )
 
 
 def _scores(head: AnomalyHead, mid: FloatArray, deep: FloatArray) -> dict[str, FloatArray]:

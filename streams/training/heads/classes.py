@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.training.features import BoolArray, Features, FloatArray, IntArray, softmax
+from streams.training.features import Features, FloatArray, IntArray, softmax
 from streams.training.graph import GraphBuilder
+from streams.training.heads.logistic import fit_logistic
 
 NEEDS = ("embedding",)
 _C = 0.1
@@ -19,7 +20,7 @@ _C = 0.1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassHead:
-    """weight (992, K), bias (K): standardisation and temperature are folded in."""
+    """weight (992, K), bias (K): standardisation, temperature and expected shares are folded in."""
 
     classes: tuple[str, ...]
     weight: FloatArray
@@ -35,8 +36,12 @@ class FittedClasses:
     probabilities: FloatArray
 
 
-def fit_classes(embedding: FloatArray, labels: Sequence[str], folds: IntArray) -> FittedClasses:
-    """labels: at least two classes (ValueError). folds: of each image, whole groups together."""
+def fit_classes(embedding: FloatArray, labels: Sequence[str], folds: IntArray, shares: Mapping[str, float]) -> FittedClasses:
+    """labels: at least two classes (ValueError). folds: of each image, whole groups together.
+
+    shares: class -> how often it is expected in production, summing to 1. The images are no sample of production, so the fit
+    weighs all classes alike, and the probabilities are moved to these shares (M. Saerens et al., Neural Computation 14, 2002).
+    """
     classes, target = np.unique(np.asarray(labels), return_inverse=True)
     if len(classes) < 2:
         raise ValueError("need at least two classes")
@@ -45,14 +50,15 @@ def fit_classes(embedding: FloatArray, labels: Sequence[str], folds: IntArray) -
     logits = _out_of_fold(z, target, folds, len(classes))
     known = ~np.isnan(logits[:, 0])
     temperature = fit_temperature(logits[known], target[known]) if known.any() else 1.0
-    w, b = _fit(z, target, np.ones(len(z), bool), len(classes))
+    w, b = fit_logistic(z, target, len(classes), _C)
+    moved = np.log([shares[str(name)] * len(classes) for name in classes])
     head = ClassHead(
         classes=tuple(map(str, classes)),
         weight=np.asarray(w / std[:, None] / temperature, np.float32),
-        bias=np.asarray((b - (mean / std) @ w) / temperature, np.float32),
+        bias=np.asarray((b - (mean / std) @ w) / temperature + moved, np.float32),
         temperature=temperature,
     )
-    return FittedClasses(head=head, probabilities=softmax(np.asarray(logits / temperature, np.float32)))
+    return FittedClasses(head=head, probabilities=softmax(np.asarray(logits / temperature + moved, np.float32)))
 
 
 def _out_of_fold(z: FloatArray, target: IntArray, folds: IntArray, classes: int) -> FloatArray:
@@ -60,19 +66,9 @@ def _out_of_fold(z: FloatArray, target: IntArray, folds: IntArray, classes: int)
     for fold in np.unique(folds):
         out = folds == fold
         if len(np.unique(target[~out])) == classes:
-            w, b = _fit(z, target, ~out, classes)
+            w, b = fit_logistic(z[~out], target[~out], classes, _C)
             logits[out] = z[out] @ w + b
     return logits
-
-
-def _fit(z: FloatArray, target: IntArray, chosen: BoolArray, classes: int) -> tuple[FloatArray, FloatArray]:
-    from sklearn.linear_model import LogisticRegression  # half a second that only fitting needs
-
-    model = LogisticRegression(C=_C, max_iter=2000, class_weight="balanced").fit(z[chosen], target[chosen])
-    w, b = model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
-    if classes == 2:  # scikit-learn keeps one column for two classes
-        w, b = np.hstack([-w / 2, w / 2]), np.concatenate([-b / 2, b / 2])
-    return w, b
 
 
 def fit_temperature(logits: FloatArray, target: IntArray) -> float:

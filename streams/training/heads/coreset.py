@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from streams.training.features import FloatArray
+from streams.training.features import FloatArray, IntArray
 
 CANDIDATES = 20_000
 PROJECTED = 48  # dimensions: enough to tell near from far
 
 
-def coreset(x: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
-    """`size` of the vectors x (n, d), each the farthest from those before it, measured on a random projection.
+def candidates(x: FloatArray, images: IntArray, rng: np.random.Generator) -> FloatArray:
+    """At most 20,000 of the vectors x (n, positions, d) of these images, so that the time does not depend on the data."""
+    positions = x.shape[1]
+    total = len(images) * positions
+    chosen = rng.choice(total, CANDIDATES, replace=False) if total > CANDIDATES else np.arange(total)
+    return np.asarray(x[images[chosen // positions], chosen % positions])
 
-    From at most 20,000 candidates, so that the time does not depend on the data.
-    """
-    if len(x) > CANDIDATES:
-        x = x[rng.choice(len(x), CANDIDATES, replace=False)]
+
+def coreset(x: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
+    """`size` of the vectors x (n, d), each the farthest from those before it, measured on a random projection."""
     if len(x) <= size:
         return x
     p = np.asarray(x @ (rng.standard_normal((x.shape[1], PROJECTED)) / np.sqrt(PROJECTED)).astype(np.float32))

@@ -58,7 +58,8 @@ def sample_pixels(f: Features, masks: FloatArray, rng: np.random.Generator) -> P
 def fit_segments(pixels: Pixels, classes: Sequence[str], steps: int, rng: np.random.Generator) -> SegmentHead:
     """AdamW with one cycle, a quarter of each batch positive. Raises ValueError where the masks hold no defect."""
     mean, std = pixels.x.mean(0), pixels.x.std(0) + np.float32(1e-6)
-    z = np.asarray((pixels.x - mean) / std, np.float32)
+    z = pixels.x - mean
+    z /= std
     p = [
         rng.uniform(-1, 1, (_WIDTH, HIDDEN)).astype(np.float32) / np.float32(np.sqrt(_WIDTH)),
         np.zeros(HIDDEN, np.float32),
