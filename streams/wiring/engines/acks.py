@@ -13,11 +13,12 @@ from streams.wiring.driver import producer_config, send
 from streams.wiring.engines.clock import BrokerClock
 
 _LOG_APPEND_TIME = 2
-_SLEEP_S, _LONGEST_SLEEP_S = 0.004, 0.05
+_BUSY = 8  # so many under way: somebody may wait for their places
+_BUSY_SLEEP_S, _SLEEP_S, _LONGEST_SLEEP_S = 0.003, 0.015, 0.05
 
 
 class Acks:
-    """`serve` must run while records are under way; it sleeps without polling when there are none."""
+    """`serve` must run while records are under way. It is lazy: an acknowledgement only frees a place and moves a watermark."""
 
     def __init__(self, client: dict[str, Any], clock: BrokerClock) -> None:
         self._producer = Producer(producer_config(client))
@@ -38,10 +39,10 @@ class Acks:
         while True:
             await self._busy.wait()
             self._busy.clear()
-            sleep_s = _SLEEP_S
+            longest_s = _SLEEP_S
             while self._waiting:
-                await asyncio.sleep(sleep_s)
-                sleep_s = _SLEEP_S if self._producer.poll(0) else min(sleep_s * 1.5, _LONGEST_SLEEP_S)
+                await asyncio.sleep(_BUSY_SLEEP_S if self._waiting > _BUSY and longest_s == _SLEEP_S else longest_s)
+                longest_s = _SLEEP_S if self._producer.poll(0) else min(longest_s * 1.2, _LONGEST_SLEEP_S)
 
     def flush(self, timeout_s: float) -> int:
         """How many records are left. Blocks: call it on another thread."""
@@ -55,7 +56,7 @@ class Acks:
             self._waiting -= 1
             kind, append_ms = message.timestamp()
             if error is None and kind == _LOG_APPEND_TIME:
-                self._clock.reported(sent_ms, append_ms)
+                self._clock.reported(sent_ms, (message.latency() or 0) * 1000, append_ms)
             if not future.done():
                 future.set_exception(KafkaException(error)) if error is not None else future.set_result(None)
 

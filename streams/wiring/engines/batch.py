@@ -10,13 +10,16 @@ from schemas.envelope import Received, Record
 from streams.effects import Effects
 from streams.wiring.driver import Key
 
+_ARRIVING_S = 0.002  # the driver hands over an answer partition by partition
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batching:
     """How long a transaction collects, by what waits for it; `records` at most.
 
-    batch_ms: since the first output, which somebody waits for. quiet_ms: since the first change of a state, which nobody
-    sees, so that all evidence of a part that comes in this time costs one transaction and one changelog record.
+    batch_ms: the broker gathers records for so long before it answers a fetch; what they cause is committed at once. That
+    costs half of it on average, and fewer requests than gathering here. quiet_ms: since the first change of a state, which
+    nobody sees, so that all evidence of a part that comes in this time costs one transaction and one changelog record.
     idle_ms: since the first record without any effect; done again after a crash, it has no effect again.
     """
 
@@ -67,5 +70,5 @@ class Batch:
         self.offsets[record.topic, record.partition] = record.offset + 1
 
     def _wanted(self, record: Received, outputs: Sequence[Record], now: float) -> None:
-        self.due = min(self.due, now + self._batching.batch_ms / 1000)
+        self.due = min(self.due, now + _ARRIVING_S)
         self.outputs += [(record, output) for output in outputs]

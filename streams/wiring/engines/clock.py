@@ -31,13 +31,12 @@ class BrokerClock:
         """Own clock, uncorrected: what `reported` takes."""
         return self._wall()
 
-    def reported(self, sent_ms: float, append_ms: float) -> None:
-        """A delivery report came just now. sent_ms: own clock at sending; append_ms: the broker's stamp."""
-        acked_ms = self._wall()
-        trip = max(acked_ms - sent_ms, 0.0)
+    def reported(self, sent_ms: float, trip_ms: float, append_ms: float) -> None:
+        """sent_ms: own clock at sending; trip_ms: until the acknowledgement arrived; append_ms: the broker's stamp."""
+        trip = max(trip_ms, 0.0)
         self._age += 1
         if trip <= self._best[0] or self._age > self._window:
-            self._best, self._age = (trip, append_ms - (sent_ms + acked_ms) / 2), 0
+            self._best, self._age = (trip, append_ms - (sent_ms + trip / 2)), 0
 
     def seen(self, append_ms: float) -> None:
         """A record with this stamp was read just now."""

@@ -79,7 +79,8 @@ class Exact:
         member = membership(group, instance, timing.session_timeout_ms)
         if len(self._sources) > 1:  # the same numbers of every source must meet in one process
             member["partition.assignment.strategy"] = "range"
-        self._consumer_config = consumer_config(client, **member)
+        gather = {"fetch.min.bytes": 1 << 20, "fetch.wait.max.ms": max(1, round(self._batching.batch_ms))}
+        self._consumer_config = consumer_config(client, **member, **gather)
         self._producer_config = _transactional(client, instance, timing.transaction_timeout_ms)
         self._next: dict[Key, int] = {}  # where reading goes on
         self._committed: dict[Key, int] = {}  # everything below is in a transaction

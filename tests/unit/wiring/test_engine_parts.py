@@ -40,11 +40,11 @@ def test_the_best_round_trip_sets_the_broker_clock() -> None:
     assert clock.now_ms() == 1000
     clock.seen(5000)  # stamped in the past, so it is at least that late
     assert clock.now_ms() == 5000
-    clock.reported(sent_ms=900, append_ms=6000)  # somewhere in 100 ms
+    clock.reported(sent_ms=900, trip_ms=100, append_ms=6000)  # somewhere in 100 ms
     assert clock.now_ms() == 6050
-    clock.reported(sent_ms=990, append_ms=6002)  # in 10 ms: better
+    clock.reported(sent_ms=990, trip_ms=10, append_ms=6002)  # in 10 ms: better
     assert clock.now_ms() == 6007
-    clock.reported(sent_ms=500, append_ms=9999)  # in 500 ms: worse
+    clock.reported(sent_ms=500, trip_ms=500, append_ms=9999)  # in 500 ms: worse
     assert clock.now_ms() == 6007
 
 
