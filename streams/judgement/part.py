@@ -19,7 +19,7 @@ REST_MS = 7 * 86_400_000  # as long as evidence itself is kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The announcement. frames: view -> (width, height) in pixels; announced_ms: append time; due_ms: log time.
+    """The announcement. frames: view -> (width, height) in pixels; announced_ms: append time; due_ms: log time that ends it.
 
     refused: which of the stamped versions nobody knew then: that stays so, whatever is published later.
     """

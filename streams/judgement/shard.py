@@ -1,8 +1,8 @@
 """All inspections of one partition of evidence.v1, and the time of its log. Knows the order of the log, nothing else of Kafka.
 
-* `now` is the highest append time since something waits (for evidence, or for its announcement): a broker's clock that goes
-  back moves no deadline, one that was wrong while nothing waited does no harm. Before each record, what is due at `now` is
-  said, in order of (due, inspection).
+* `now` is the highest append time since something waits (for evidence, or for its announcement). So a broker's clock that
+  goes back can end a wait too early, never too late, and one that was wrong while nothing waited does no harm. Before each
+  record, what is due at `now` is said, in order of (due, inspection).
 * A step that raises has changed nothing: all changes go to a draft first.
 * Full state is kept for ten minutes of log time after a verdict; then only numbers: a number that is forgotten is a copy.
 """

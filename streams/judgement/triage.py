@@ -84,7 +84,7 @@ def announce(message: AnnouncedV1, rules: Rules | Refused, seen_as: str, moment:
         captured_at=message.captured_at,
         refused=rules if isinstance(rules, str) else None,
         announced_ms=moment.append_ms,
-        due_ms=moment.now_ms + round(message.decide_within_s * 1000),
+        due_ms=moment.append_ms + round(message.decide_within_s * 1000),
         frames={view.view: (view.width_px, view.height_px) for view in message.views},
     )
     part = Part(job=job, seen={seen_as: short_digest(message)}, views={view: ViewFacts() for view in job.frames})
