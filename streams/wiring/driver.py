@@ -17,6 +17,8 @@ from schemas.envelope import Headers, Received, Record
 Key = tuple[str, int]  # topic, partition
 log = structlog.get_logger("kafka")
 A = TypeVar("A")
+_QUIET = {"log_level": 2}
+_RECONNECT = {"reconnect.backoff.max.ms": 1000}  # default 10 s: a broker that is back would stay unnoticed
 MESSAGE_LIMIT_BYTES = 9 << 20  # the largest topic's limit: a dead letter of the largest image
 
 
@@ -39,9 +41,35 @@ _AGAIN = {
 }
 
 
+_HOPELESS = {
+    KafkaError._FATAL,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+}
+
+
 def again(error: KafkaError) -> bool:
     """Asking once more can help."""
     return error.retriable() or error.code() in _AGAIN
+
+
+def hopeless(error: KafkaError) -> bool:
+    """This client will never work again: fenced by another of its name, without rights. An event says so by its code only."""
+    return error.fatal() or error.code() in _HOPELESS
+
+
+def complaints(who: str, every_s: float = 10.0) -> Callable[[KafkaError], None]:
+    """For `error_cb`: a broker that is away is said once in a while, instead of the driver's line for each attempt."""
+    said: dict[int, float] = {}
+
+    def complain(error: KafkaError) -> None:
+        now = time.monotonic()
+        if now - said.get(error.code(), float("-inf")) > every_s:
+            said[error.code()] = now
+            log.warning("kafka client", who=who, error=error.str())
+
+    return complain
 
 
 def insist(ask: Callable[[], A], what: str, within_s: float = 60.0, pause_s: float = 0.1) -> A:
@@ -53,7 +81,7 @@ def insist(ask: Callable[[], A], what: str, within_s: float = 60.0, pause_s: flo
         except KafkaException as error:
             if not again(error.args[0]) or time.monotonic() > end:
                 raise
-            log.info("not yet", what=what, error=error.args[0].str())
+            log.debug("not yet", what=what, error=error.args[0].str())
             time.sleep(pause_s)
 
 
@@ -101,11 +129,14 @@ def skip_to_first(consumer: Consumer, place: Key) -> int:
 def producer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:
     """Idempotent, and partitioned by murmur2 as every other client of ours (the driver's own default is another hash)."""
     return {
+        **_RECONNECT,
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
         "message.max.bytes": MESSAGE_LIMIT_BYTES,
         "queue.buffering.max.kbytes": 64 << 10,
         "linger.ms": 5,
+        **_QUIET,
+        "error_cb": complaints("producer"),
         "delivery.timeout.ms": 120_000,
         **client,
         **overrides,
@@ -115,9 +146,12 @@ def producer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:
 def consumer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:
     """Prefetch bounded to 16 MiB; no reset in silence: input that retention removed arrives as an error to be reported."""
     return {
+        **_RECONNECT,
         "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
+        **_QUIET,
+        "error_cb": complaints("consumer"),
         "max.partition.fetch.bytes": 4 << 20,
         "fetch.max.bytes": 8 << 20,
         "queued.max.messages.kbytes": 16 << 10,

@@ -42,6 +42,7 @@ class Job:
     ready: str = ""
     stall: str = ""
     stall_s: float = 60.0
+    session_s: float = 6.0
     forget_ms: int = 60_000
 
     @property
@@ -165,7 +166,7 @@ def run_flow(job: Job) -> None:
         flow = Flow(
             group=job.name, instance=f"{job.name}-{job.slot}", topics=[job.name], dead_letter_topic=job.dead, handler=handle,
             on_dead=lambda record, dead: failed(job, record, dead), client=job.client,
-            limits=Limits(session_timeout_ms=6000, backoff_s=lambda attempt: 0.01),
+            limits=Limits(session_timeout_ms=round(job.session_s * 1000), backoff_s=lambda attempt: 0.01),
         )  # fmt: skip
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, flow.stop)
         Watchdog(turning(lambda: flow.turned, job.stall_s), 0.2).start()
@@ -182,7 +183,7 @@ def run_exact(job: Job) -> None:
         group=job.name, instance=f"{job.name}-{job.slot}", sources=[job.name], changelog=job.changelog,
         dead_letter_topic=job.dead, make_shard=lambda _: Join(job), on_dead=lambda record, dead: failed(job, record, dead),
         client=job.client, tick=lambda partition: Record(topic=job.name, key=None, value=TICK, partition=partition),
-        timing=Timing(session_timeout_ms=6000),
+        timing=Timing(session_timeout_ms=round(job.session_s * 1000)),
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: exact.stop())
     Watchdog(turning(lambda: exact.turned, job.stall_s), 0.2).start()
@@ -195,7 +196,7 @@ def run_tables(job: Job) -> None:
 
     config = TablesConfig(
         app=job.name, instance=f"{job.name}-{job.slot}", client=job.client, source=job.name, table="state",
-        tick_topic=job.ticks, dead_letter_topic=job.dead, partitions=job.partitions, session_timeout_s=6.0,
+        tick_topic=job.ticks, dead_letter_topic=job.dead, partitions=job.partitions, session_timeout_s=job.session_s,
         stall_s=job.stall_s,
     )  # fmt: skip
     tables = Tables(config, Collect(job), lambda record, dead: failed(job, record, dead))

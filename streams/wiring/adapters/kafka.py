@@ -15,7 +15,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.envelope import Received, Record
-from streams.wiring.driver import Key, consumer_config, insist, key_of, producer_config, received, send
+from streams.wiring.driver import Key, consumer_config, hopeless, insist, key_of, producer_config, received, send
 
 _QUIET = {"log_level": 2}  # what matters is raised; the driver's own lines would repeat it
 
@@ -197,7 +197,7 @@ class Reader:
                 self.at[key_of(message)] = records[-1].offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.at[key_of(message)] = message.offset() or 0
-            elif error.fatal() or (not error.retriable() and error.code() not in _PASSING):
+            elif hopeless(error) or (not error.retriable() and error.code() not in _PASSING):
                 raise KafkaRefused(str(error))
         return records
 

@@ -17,7 +17,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from schemas.envelope import Received, Record
 from streams.effects import Effects, Shard
 from streams.metrics import ASSIGNED, BATCH_RECORDS, HANDLE_SECONDS, HANDLED, PROGRESS
-from streams.wiring.driver import Key, consumer_config, insist, key_of, membership, producer_config, received, send, skip_to_first
+from streams.wiring.driver import (
+    Key,
+    consumer_config,
+    hopeless,
+    insist,
+    key_of,
+    membership,
+    producer_config,
+    received,
+    send,
+    skip_to_first,
+)
 from streams.wiring.engines.batch import Batch, Batching
 from streams.wiring.engines.dead import Dead, OnDead, Undertaker, verdict_on
 from streams.wiring.engines.gaps import Gap, OnGap, report_gap
@@ -26,7 +37,6 @@ from streams.wiring.engines.ticks import Ticks
 
 __all__ = ["Batching", "Exact", "Timing"]
 log = structlog.get_logger("exact")
-_DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +115,9 @@ class Exact:
             while not self._stopping:
                 self._turn(ticks)
             self._commit()
+        except BaseException:
+            self._batch = Batch(self._batching)  # nothing more is committed, not even while leaving the group
+            raise
         finally:
             for restore in self._restores:
                 restore.close()
@@ -154,7 +167,7 @@ class Exact:
             wanted, first = max(self._next.get(place, 0), 0), skip_to_first(self._consumer, place)
             self._next[place] = first
             self._on_gap(self._group, Gap(topic=place[0], partition=place[1], wanted=wanted, first=first))
-        elif error.fatal() or error.code() in _DENIED:
+        elif hopeless(error):
             raise KafkaException(error)
         else:
             log.warning("consumer", group=self._group, error=error.str())
@@ -217,12 +230,12 @@ class Exact:
         for (number, key), value in batch.changed.items():
             send(self._producer, Record(topic=self._changelog, key=key.encode(), value=value, partition=number))
         places = [TopicPartition(*place, offset) for place, offset in batch.offsets.items()]
-        self._again(lambda: self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata(), 10))
-        self._again(lambda: self._producer.commit_transaction(10))
+        self._again(lambda: self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata(), 5))
+        self._again(lambda: self._producer.commit_transaction(5))
 
     def _again(self, call: Callable[[], object]) -> None:
-        """A time-out is no failure: the same call again. The broker ends a transaction that takes too long."""
-        end = time.monotonic() + 60
+        """A time-out is no failure: the same call again. But the broker ends a transaction that takes too long: then so do we."""
+        end = time.monotonic() + self._timing.transaction_timeout_ms / 1000
         while True:
             try:
                 call()

@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from schemas.envelope import ContractError, Received, Record
 from streams.fates import Unavailable, Unprocessable
 from streams.metrics import ASSIGNED, HANDLE_SECONDS, HANDLED, IN_FLIGHT, PROGRESS, RETRIES
-from streams.wiring.driver import Key, consumer_config, key_of, membership, received, skip_to_first
+from streams.wiring.driver import Key, consumer_config, hopeless, key_of, membership, received, skip_to_first
 from streams.wiring.engines.acks import Acks
 from streams.wiring.engines.clock import BrokerClock
 from streams.wiring.engines.dead import Dead, OnDead, Undertaker, verdict_on
@@ -31,7 +31,6 @@ from streams.wiring.engines.watermark import Watermark
 log = structlog.get_logger("flow")
 R = TypeVar("R")
 Handler = Callable[[Received], Awaitable[Sequence[Record]]]
-_FATAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 _REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
 _POLL_S = 0.25
 
@@ -288,7 +287,7 @@ class Flow:
                 records.append((received(message), len(message)))
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 self._gaps.append(self._skip(key_of(message)))
-            elif error.fatal() or error.code() in _FATAL:
+            elif hopeless(error):
                 raise KafkaException(error)
             else:
                 log.warning("consumer", group=self._group, error=str(error))
