@@ -147,6 +147,17 @@ def test_geometry_is_wanted_by_class_or_for_a_large_unknown() -> None:
     assert judge_view(rules, "v1", facts(0.1, "scratch")).disposition == "review"
 
 
+def test_a_small_unknown_passes_nowhere_without_an_anomaly_model() -> None:
+    rules = rules_of(
+        policy(anomaly=None, classes=SIZES, geometry=GEOMETRY | {"unknown_above_px": 10}),
+        model_set("classification", "segmentation"),
+    )
+    assert rules.faults == ()
+    small = Shape(offset=3, instances=(instance(0.1),))
+    assert judge_view(rules, "v1", facts(None, "scratch", shape=small)).disposition == "pass"
+    assert judge_view(rules, "v1", facts(None, "unknown", shape=small)).disposition == "review"
+
+
 def test_the_strictest_view_wins() -> None:
     rules = rules_of(policy(), model_set(*BOTH))
     judged = judge(rules, {"v1": facts(0.95, "unknown"), "v2": facts(0.1, "scratch")})

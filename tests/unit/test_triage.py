@@ -15,6 +15,7 @@ from schemas.evidence import AnomalyV1
 from schemas.segment_request import SegmentRequestV1
 from schemas.verdict import VerdictV1
 from streams.effects import NOTHING
+from streams.judgement import memory, triage
 from streams.judgement.shard import TriageShard
 from streams.judgement.versions import RuleBook
 from tests.helpers.evidence_log import T0_MS, Published, appended, evidence_record, log_of, play, tick, verdicts
@@ -295,3 +296,53 @@ def test_after_ten_minutes_only_the_number_is_left_and_a_review_still_counts() -
     outputs = [output for record in more for output in shard.step(record).outputs]
     assert (dead(outputs), [verdict.revision for verdict in verdicts(outputs)]) == (["stale_review"], [3])
     assert len(shard) == 0
+
+
+def test_geometry_is_asked_for_once_a_view() -> None:
+    hello = announced(PART, RULES, MODELS, views=("v1", "v2"))
+    first = [(0.1, anomaly(PART, MODELS)), (0.2, classification(PART, MODELS, "scratch"))]
+    second = [(0.3, anomaly(PART, MODELS, view="v2")), (0.4, classification(PART, MODELS, "scratch", view="v2"))]
+    outputs, _ = play(log_of([(0, hello), *first, *second]), PUBLISHED)
+    assert [SegmentRequestV1.read(record.value or b"").view for record in outputs] == ["v1", "v2"]
+
+
+def test_evidence_that_names_another_inspection_than_its_subject_is_a_dead_letter() -> None:
+    foreign = evidence_record(GOOD[1][1])
+    foreign = replace(foreign, headers=evidence_record(classification(OTHER, MODELS)).headers)
+    records = [evidence_record(HELLO), evidence_record(GOOD[0][1]), foreign]
+    outputs, _ = play([appended(record, i, T0_MS + i) for i, record in enumerate(records)], PUBLISHED)
+    assert (dead(outputs), verdicts(outputs)) == (["bad_data"], [])
+
+
+def test_what_waits_for_an_announcement_is_bounded() -> None:
+    views = [anomaly(PART, MODELS, view=f"v{n}") for n in range(100)]
+    outputs, shard = play(log_of([(0, view) for view in views]), PUBLISHED)
+    assert 0 < dead(outputs).count("orphan") < 100
+    (held,) = shard._states.values()
+    assert not isinstance(held, bytes)
+    assert len(memory.dump(held)) < 600_000
+
+
+def test_more_instances_than_fit_into_a_record_are_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    hello = announced(PART, RULES, MODELS, views=("v1", "v2"))
+    many = [instance(length_mm=1.0)] * 500
+    events: list[tuple[float, Message]] = [(0, hello)]
+    for view in ("v1", "v2"):
+        events += [(0.1, anomaly(PART, MODELS, view=view)), (0.2, classification(PART, MODELS, "scratch", view=view))]
+    events += [(0.3, segmentation(PART, MODELS, *many, view=view)) for view in ("v1", "v2")]
+    assert [verdict.disposition for verdict in said(*events)] == ["rework"]
+    monkeypatch.setattr(triage, "MOST_INSTANCES", 999)
+    assert [(v.disposition, codes(v)) for v in said(*events)] == [("no_verdict", ["bad_evidence"])]
+
+
+def test_the_audit_share_of_the_passes_is_marked() -> None:
+    rules = policy(audit_fraction=0.5)
+    models = model_set("anomaly", "classification")
+    events: list[tuple[float, Message]] = []
+    for n in range(200):
+        part = f"{STATION}:1700000000000-{n:012d}"
+        kind = "good" if n % 2 else "dent"
+        events += [(n, announced(part, rules, models)), (n, anomaly(part, models)), (n, classification(part, models, kind))]
+    judged = verdicts(play(log_of(events), Published(rules, models))[0])
+    assert 30 <= sum(verdict.audit for verdict in judged) <= 70
+    assert all(verdict.disposition == "pass" for verdict in judged if verdict.audit)
