@@ -8,6 +8,8 @@ from importlib import import_module
 
 import typer
 
+from streams.wiring.commands.clear import warnings_to_stderr
+
 _HOME = "streams.wiring.commands."
 COMMANDS: dict[str, str] = {
     "demo": "demo:demo",
@@ -67,6 +69,7 @@ def _nothing() -> None:
 
 def main() -> None:
     """Run the command that `sys.argv` names."""
+    warnings_to_stderr()
     application(sys.argv[1:])()
 
 

@@ -9,8 +9,10 @@ import typer
 from streams.pipeline import PIPELINE
 from streams.settings import Settings
 from streams.wiring.adapters.health import PortTaken
+from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable
 from streams.wiring.processors.shell import CONFIG, run_processor
 
+UNAVAILABLE = 69  # exit status
 _NAMES = ", ".join(row.name for row in PIPELINE)
 
 
@@ -27,4 +29,7 @@ def run(
     except (KeyError, ValueError, PortTaken) as error:
         typer.echo(f"verdictline run {processor}: {error.args[0] if error.args else error}", err=True)
         raise typer.Exit(CONFIG) from error
+    except (KafkaUnreachable, KafkaRefused) as error:
+        typer.echo(f"verdictline run {processor}: {error}", err=True)
+        raise typer.Exit(UNAVAILABLE) from error
     raise typer.Exit(code)

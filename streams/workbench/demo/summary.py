@@ -70,7 +70,7 @@ def _interval(count: int, of: int) -> list[float] | None:
 def rendered(data: Mapping[str, Any]) -> RenderableType:
     """For the terminal."""
     counts = Table(box=None, pad_edge=False)
-    for name in ("product", "parts", *DISPOSITIONS, "escapes", "overkill", "unknown caught"):
+    for name in ("product", "parts", *DISPOSITIONS, "escapes", "overkill", "unknown"):
         counts.add_column(name.replace("_", " "), justify="left" if name == "product" else "right")
     for name, row in [*data["products"].items(), ("all", data)]:
         verdicts = [str(row["verdicts"][d]) for d in DISPOSITIONS]
@@ -78,9 +78,9 @@ def rendered(data: Mapping[str, Any]) -> RenderableType:
             name,
             str(row["announced"]),
             *verdicts,
-            f"{row['escapes']} of {row['bad']}",
-            f"{row['overkill']} of {row['good']}",
-            f"{row['unknown_defects_caught']} of {row['unknown_defects']}",
+            f"{row['escapes']}/{row['bad']}",
+            f"{row['overkill']}/{row['good']}",
+            f"{row['unknown_defects_caught']}/{row['unknown_defects']}",
             style="bold" if name == "all" else "",
         )
     exact = data["announced"] == data["judged"] and not data["missing"] and not data["conflicts"]
@@ -94,8 +94,9 @@ def rendered(data: Mapping[str, Any]) -> RenderableType:
         f"p99 {_ms(data['latency_ms']['p99'])}"
     )
     known = f"escape rate {_rate(data['escape_rate_95'])}; overkill rate {_rate(data['overkill_rate_95'])} (95 % intervals)"
+    words = "escapes: bad parts passed, of all bad; overkill: good parts not passed, of all good; unknown: new kinds not passed"
     note = "A simulated plant: its numbers prove the plumbing, not the quality of any model."
-    return Group(Text(), counts, Text(), identity, Text(speed), Text(known), Text(note, style="dim"))
+    return Group(Text(), counts, Text(), identity, Text(speed), Text(known), Text(words, style="dim"), Text(note, style="dim"))
 
 
 def _ms(value: float | None) -> str:
