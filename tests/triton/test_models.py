@@ -55,6 +55,15 @@ async def test_every_output_fits_the_contract(report: FitReport, triton: SharedT
         assert list(only.outputs) == ["score"]
 
 
+async def test_an_image_gives_the_same_bits_alone_and_beside_others(report: FitReport, triton: SharedTriton) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (6, 256, 256, 3), np.uint8)
+    async with TritonClient(triton.grpc) as client:
+        together = await client.infer("plate-anomaly", 1, {"image": images}, names(ANOMALY_OUTPUTS), 20)
+        alone = [await client.infer("plate-anomaly", 1, {"image": image[None]}, names(ANOMALY_OUTPUTS), 20) for image in images]
+    for name in names(ANOMALY_OUTPUTS):
+        np.testing.assert_array_equal(together.outputs[name], np.concatenate([one.outputs[name] for one in alone]))
+
+
 async def test_errors_have_their_fates(report: FitReport, triton: SharedTriton) -> None:
     async with TritonClient(triton.grpc) as client:
         assert await client.live()
