@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from streams.wiring.engines.watchdog import STALLED
 from tests.helpers.engine_child import PER_KEY, Job
-from tests.helpers.engines import Child, Feeder, children, make_topics, outputs
+from tests.helpers.engines import Child, Feeder, children, feed, make_topics, outputs
 from tests.helpers.servers import SharedKafka
 from tests.helpers.wait import wait_until
 
@@ -44,36 +46,46 @@ def restart_everything(first: Child, second: Child, feeder: Feeder) -> None:
     first.start()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_nothing_is_lost_whatever_restarts(engine: str, kafka: SharedKafka, tmp_path: Path) -> None:
-    job = Job(engine=engine, bootstrap=kafka.bootstrap, name=kafka.fresh(engine))
-    make_topics(job)
-    with children(job, tmp_path, 2) as (first, second):
-        first.start_ready()
-        feeder = Feeder(job, map(group, count()), RATE)
-        restart_everything(first, second, feeder)
-        wanted = expected(engine, feeder.finish())
-        wait_until(lambda: set(outputs(job)) >= wanted, 60, "all outputs")
-        assert first.terminate() == 0
-    found = outputs(job)
-    assert set(found) == wanted
-    if engine == "exact":
-        assert found == Counter(wanted)  # each once
+def at_once(scenario: Callable[[str], None]) -> None:
+    """For every engine, side by side: they mostly wait for sessions to expire."""
+    with ThreadPoolExecutor(len(ENGINES)) as pool:
+        for done in [pool.submit(scenario, engine) for engine in ENGINES]:
+            done.result()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_stall_ends_the_process_and_a_restart_goes_on(engine: str, kafka: SharedKafka, tmp_path: Path) -> None:
-    stall = tmp_path / "stall"
-    stall.touch()
-    job = Job(engine=engine, bootstrap=kafka.bootstrap, name=kafka.fresh(engine), stall=str(stall), stall_s=3.0)
-    make_topics(job)
-    with children(job, tmp_path) as (child,):
-        child.start_ready()
-        records = [("k1", b"1"), ("k1", b"2"), ("k1", b"stall")]
-        Feeder(job, [records], 1000).join()
-        assert child.wait(30) == STALLED
-        stall.unlink()
-        child.start()
-        wanted = {"k1/1", "k1/2", "k1/stall"} if engine == "flow" else {"full/k1"}
-        wait_until(lambda: set(outputs(job)) == wanted, 20, "all outputs")
-        assert child.terminate() == 0
+def test_nothing_is_lost_whatever_restarts(kafka: SharedKafka, tmp_path: Path) -> None:
+    def scenario(engine: str) -> None:
+        job = Job(engine=engine, bootstrap=kafka.bootstrap, name=kafka.fresh(engine))
+        make_topics(job)
+        with children(job, tmp_path, 2) as (first, second):
+            first.start_ready()
+            feeder = Feeder(job, map(group, count()), RATE)
+            restart_everything(first, second, feeder)
+            wanted = expected(engine, feeder.finish())
+            wait_until(lambda: set(outputs(job)) >= wanted, 60, f"all outputs of {engine}")
+            assert first.terminate() == 0
+        found = outputs(job)
+        assert set(found) == wanted, engine
+        if engine == "exact":
+            assert found == Counter(wanted)  # each once
+
+    at_once(scenario)
+
+
+def test_a_stall_ends_the_process_and_a_restart_goes_on(kafka: SharedKafka, tmp_path: Path) -> None:
+    def scenario(engine: str) -> None:
+        stall = tmp_path / engine
+        stall.touch()
+        job = Job(engine=engine, bootstrap=kafka.bootstrap, name=kafka.fresh(engine), stall=str(stall), stall_s=4.0)
+        make_topics(job)
+        with children(job, tmp_path) as (child,):
+            child.start_ready()
+            feed(job, [("k1", b"1"), ("k1", b"2"), ("k1", b"stall")])
+            assert child.wait(30) == STALLED, engine
+            stall.unlink()
+            child.start()
+            wanted = {"k1/1", "k1/2", "k1/stall"} if engine == "flow" else {"full/k1"}
+            wait_until(lambda: set(outputs(job)) == wanted, 20, f"all outputs of {engine}")
+            assert child.terminate() == 0
+
+    at_once(scenario)

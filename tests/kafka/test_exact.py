@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
 
 from schemas.envelope import Received, Record
 from streams.effects import Effects
@@ -120,3 +121,30 @@ def test_input_that_retention_removed_is_noticed(job: Job) -> None:
         wait_until(lambda: len(outputs(job)) == 2, what="the second answer")
     assert set(outputs(job)) == {"full/a", "full/b"}
     assert gaps == [Gap(topic=job.name, partition=0, wanted=3, first=6)]
+
+
+def test_another_of_the_same_name_ends_the_first(job: Job) -> None:
+    """Whoever comes later owns the name; the first one's transactions are refused, and it ends."""
+    first, ended = exact(job), threading.Event()
+
+    def run() -> None:
+        with pytest.raises(KafkaException, match=r"[Ff]enced"):
+            first.run()
+        ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    wait_until(first.ready, what="the first one is a member")
+    with running(exact(job)):
+        feed(job, triple("a"))
+        wait_until(lambda: outputs(job) == {"full/a": 1}, what="the second one answers")
+        assert ended.wait(20)
+
+
+def test_sources_with_the_same_keys_meet_in_one_shard(job: Job) -> None:
+    other = replace(job, name=f"{job.name}-other")
+    make_topics(other)
+    with running(exact(job, sources=[job.name, other.name])):
+        feed(job, [(f"k{k}", b"1") for k in range(20)])
+        feed(other, [(f"k{k}", n) for k in range(20) for n in (b"2", b"3")])
+        wait_until(lambda: len(outputs(job)) >= 20, what="answers")
+    assert outputs(job) == {f"full/k{k}": 1 for k in range(20)}

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pytest
+from confluent_kafka import KafkaException
 
 from schemas.envelope import Received, Record
 from streams.fates import Unavailable, Unprocessable
@@ -159,3 +160,18 @@ async def test_broker_time_is_ours_corrected(job: Job) -> None:
     async with running(engine):
         await outputs_of(job, 50)
         assert abs(engine.broker_now() - time.time() * 1000) < 250
+
+
+async def test_another_of_the_same_name_ends_the_first(job: Job) -> None:
+    """A fenced member can do nothing any more: it must end, not stand still."""
+
+    async def handle(record: Received) -> Sequence[Record]:
+        return []
+
+    first = flow(job, handle)
+    task = asyncio.create_task(first.run())
+    await until(first.ready)
+    async with running(flow(job, handle)):
+        with pytest.raises(KafkaException, match="fenced"):
+            async with asyncio.timeout(20):
+                await task

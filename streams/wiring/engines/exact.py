@@ -34,6 +34,7 @@ from streams.wiring.engines.dead import Dead, OnDead, Undertaker, verdict_on
 from streams.wiring.engines.gaps import Gap, OnGap, report_gap
 from streams.wiring.engines.restore import Restore
 from streams.wiring.engines.ticks import Ticks
+from streams.wiring.engines.watchdog import Deadlines, Watchdog
 
 __all__ = ["Batching", "Exact", "Timing"]
 log = structlog.get_logger("exact")
@@ -99,6 +100,7 @@ class Exact:
         self._poison: dict[tuple[str, int, int], Dead] = {}
         self._batch = Batch(self._batching)
         self._stopping = self._joined = False
+        self._transaction = Deadlines()
         self.turned = time.monotonic()
         """When the loop last turned, by `time.monotonic`."""
 
@@ -109,6 +111,7 @@ class Exact:
         ticks = None if self._tick is None else Ticks(self._client, self._tick, self._timing.tick_every_s)
         ASSIGNED.labels(self._group).set_function(lambda: len(self._shards))
         PROGRESS.labels(self._group).set_function(lambda: time.time() - (time.monotonic() - self.turned))
+        Watchdog(self._transaction.late).start()
         try:
             insist(lambda: self._producer.init_transactions(10), "transactions")
             self._consumer.subscribe(self._sources, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
@@ -199,6 +202,8 @@ class Exact:
         if not batch:
             return
         try:
+            # The driver's calls have time-outs, but one was seen to wait for ever after a broker had been killed.
+            self._transaction.expect({"transaction": 2.5e-3 * self._timing.transaction_timeout_ms})
             self._transact(batch)
         except _Poison as poison:
             self._poison[poison.place] = poison.dead
@@ -209,6 +214,8 @@ class Exact:
                 raise
             self._abort(error)
             return
+        finally:
+            self._transaction.expect({})
         self._committed.update(batch.offsets)
         self._poison = {
             place: dead for place, dead in self._poison.items() if place[2] >= self._committed.get((place[0], place[1]), 0)
