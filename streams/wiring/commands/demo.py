@@ -18,6 +18,8 @@ from streams.workbench.demo.summary import rendered
 from streams.workbench.plant import Knobs
 from streams.workbench.processes import ServerStartError
 
+_PLAIN_WIDTH = 110
+
 
 def demo(
     parts: Annotated[int, typer.Option(min=1, help="How many parts all lines make together.")] = 300,
@@ -35,6 +37,8 @@ def demo(
 ) -> None:
     """Start Kafka and Triton, fit the models, run a plant of three lines through every processor, and count what came out."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = Settings()
