@@ -19,6 +19,8 @@ from streams.workbench.plant import Knobs
 from streams.workbench.processes import ServerStartError
 
 _PLAIN_WIDTH = 110
+_SIMULATED = "A simulated plant: its figures prove the plumbing, not the quality of any model."
+_FOLDER = "Parts of groups that no model was fitted on; pictures repeat where there are fewer than parts."
 
 
 def demo(
@@ -60,7 +62,7 @@ def demo(
     except (ServerStartError, FitFailed, ProcessorsNotReady, KafkaUnreachable, KafkaRefused, ValueError) as error:
         typer.echo(f"verdictline demo: {error}", err=True)
         raise typer.Exit(1) from error
-    console.print(rendered(found))
+    console.print(rendered(found, _SIMULATED if data is None else _FOLDER))
     if json_file is not None:
         json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     exact = found["announced"] == found["judged"] == parts and not found["missing"] and not found["conflicts"]

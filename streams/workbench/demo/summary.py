@@ -67,8 +67,8 @@ def _interval(count: int, of: int) -> list[float] | None:
     return [round(1 - upper_bound(of - count, of, 0.975), 4), round(upper_bound(count, of, 0.975), 4)]
 
 
-def rendered(data: Mapping[str, Any]) -> RenderableType:
-    """For the terminal."""
+def rendered(data: Mapping[str, Any], note: str) -> RenderableType:
+    """For the terminal. note: what the figures can be taken for."""
     counts = Table(box=None, pad_edge=False)
     for name in ("product", "parts", *DISPOSITIONS, "escapes", "overkill", "unknown"):
         counts.add_column(name.replace("_", " "), justify="left" if name == "product" else "right")
@@ -94,8 +94,7 @@ def rendered(data: Mapping[str, Any]) -> RenderableType:
         f"p99 {_ms(data['latency_ms']['p99'])}"
     )
     known = f"escape rate {_rate(data['escape_rate_95'])}; overkill rate {_rate(data['overkill_rate_95'])} (95 % intervals)"
-    words = "escapes: bad parts passed, of all bad; overkill: good parts not passed, of all good; unknown: new kinds not passed"
-    note = "A simulated plant: its numbers prove the plumbing, not the quality of any model."
+    words = "escapes: bad parts passed / all bad; overkill: good parts not passed / all good; unknown: new kinds not passed"
     return Group(Text(), counts, Text(), identity, Text(speed), Text(known), Text(words, style="dim"), Text(note, style="dim"))
 
 
