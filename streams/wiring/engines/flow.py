@@ -44,6 +44,7 @@ def full_jitter(attempt: int, first_s: float = 0.1, cap_s: float = 10.0) -> floa
 class Limits:
     """in_flight: messages held, those waiting for a slot, a retry or an acknowledgement included; 0: 3 x concurrency.
 
+    linger_ms: results wait so long for others, to share a request; at low rates requests are what Kafka costs.
     attempts: of a handler that raised. stall_s: full for so long pauses the fetching (and throws the prefetch away).
     """
 
@@ -55,6 +56,7 @@ class Limits:
     stall_s: float = 5.0
     drain_s: float = 10.0
     commit_s: float = 1.0
+    linger_ms: float = 5.0
     dead_in_a_row: int = 100
     session_timeout_ms: int = 45_000
 
@@ -118,7 +120,7 @@ class Flow:
     async def run(self) -> None:
         """Work until `stop()`; raise what made it fail."""
         self._loop = asyncio.get_running_loop()
-        self._acks, self._consumer = Acks(self._client, self._clock), Consumer(self._consumer_config)
+        self._acks, self._consumer = Acks(self._client, self._clock, self._limits.linger_ms), Consumer(self._consumer_config)
         serving = asyncio.create_task(self._acks.serve())
         IN_FLIGHT.labels(self._group).set_function(lambda: self._in_flight)
         PROGRESS.labels(self._group).set_function(lambda: time.time() - (time.monotonic() - self.turned))
