@@ -22,10 +22,10 @@ def broker_properties(port: int, controller_port: int, data: Path) -> dict[str, 
         "log.dirs": data,
         "num.partitions": 4,
         "offsets.topic.replication.factor": 1,
-        "offsets.topic.num.partitions": 4,
+        "offsets.topic.num.partitions": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
-        "transaction.state.log.num.partitions": 4,
+        "transaction.state.log.num.partitions": 1,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
@@ -33,6 +33,9 @@ def broker_properties(port: int, controller_port: int, data: Path) -> dict[str, 
         "message.max.bytes": LARGEST_MESSAGE,
         "replica.fetch.max.bytes": LARGEST_MESSAGE,
         "log.cleaner.dedupe.buffer.size": 16 << 20,
+        "num.io.threads": 2,  # a few clients on a small machine: more threads only wake each other
+        "num.network.threads": 1,
+        "transaction.partition.verification.enable": "false",  # our clients add each partition to its transaction themselves
         "broker.session.timeout.ms": 2000,  # after a kill the old registration must expire first; the default is 9 s
         "broker.heartbeat.interval.ms": 500,
     }
