@@ -15,7 +15,7 @@ class Settings(BaseSettings):
 
     kafka_client: further settings of the Kafka client (security), in librdkafka's names. kafka_partitions: of the topics
     keyed by station, where they are created. model_store: folder that Triton serves; None: inside the state folder.
-    gather_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
+    linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
     """
 
@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     slot: int = Field(default=0, ge=0)
     concurrency: int = Field(default=8, ge=1, le=512)
     triton_deadline_s: float = Field(default=5, gt=0)
-    gather_ms: int = Field(default=25, ge=0, le=1000)
+    linger_ms: int = Field(default=25, ge=0, le=1000)
     batch_ms: int = Field(default=60, ge=0, le=1000)
     summary_every_s: float = Field(default=60, gt=0)
     outbox_limit_bytes: int = Field(default=1 << 30, ge=1 << 20)

@@ -44,8 +44,7 @@ def full_jitter(attempt: int, first_s: float = 0.1, cap_s: float = 10.0) -> floa
 class Limits:
     """in_flight: messages held, those waiting for a slot, a retry or an acknowledgement included; 0: 3 x concurrency.
 
-    gather_ms: the broker gathers records for so long before it answers a fetch; 0: it answers at the first one. linger_ms:
-    results wait so long for others, to share a request. At low rates requests are what Kafka costs.
+    linger_ms: results wait so long for others, to share a request; at low rates requests are what Kafka costs.
     attempts: of a handler that raised. stall_s: full for so long pauses the fetching (and throws the prefetch away).
     """
 
@@ -57,7 +56,6 @@ class Limits:
     stall_s: float = 5.0
     drain_s: float = 10.0
     commit_s: float = 1.0
-    gather_ms: int = 0
     linger_ms: float = 5.0
     dead_in_a_row: int = 100
     session_timeout_ms: int = 45_000
@@ -92,11 +90,9 @@ class Flow:
         self._undertaker = Undertaker(stage=group, topic=dead_letter_topic, on_dead=on_dead, in_a_row=limits.dead_in_a_row)
         self._slots = asyncio.Semaphore(concurrency)
         self._max_in_flight = limits.in_flight or 3 * concurrency
-        gather = {"fetch.min.bytes": 8 << 20, "fetch.wait.max.ms": limits.gather_ms} if limits.gather_ms else {}
         self._consumer_config = consumer_config(
             client,
             **membership(group, instance, limits.session_timeout_ms),
-            **gather,
             **{
                 "enable.auto.commit": True,  # of the watermark that we store: by timer, on revoke, on close
                 "enable.auto.offset.store": False,

@@ -179,9 +179,7 @@ def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: st
         dead_letter_topic=DEAD_LETTER,
         client=settings.client(),
         concurrency=settings.concurrency,
-        limits=Limits(
-            gather_ms=settings.gather_ms, linger_ms=settings.gather_ms, backoff_s=partial(full_jitter, cap_s=_BACKOFF_S)
-        ),
+        limits=Limits(linger_ms=settings.linger_ms, backoff_s=partial(full_jitter, cap_s=_BACKOFF_S)),
         **more,
     )
 
