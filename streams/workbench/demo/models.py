@@ -99,7 +99,7 @@ def _fit(plan: Plan, settings: Settings, product: str) -> str:
         raise FitFailed(f"fitting {product} failed: {lines[-1]} ({log})")
     report = json.loads(done.stdout)
     mark.write_text(json.dumps({"key": _key(plan, product), "model_set": report["model_set"]}), encoding="utf-8")
-    return f"fitted {product}: {'; '.join(_said(report))}"
+    return "; ".join([f"fitted {product}", *_said(report)])
 
 
 def _said(report: dict[str, object]) -> Sequence[str]:
