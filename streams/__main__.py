@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -69,6 +70,7 @@ def _nothing() -> None:
 
 def main() -> None:
     """Run the command that `sys.argv` names."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us in the background, deaf to it
     warnings_to_stderr()
     application(sys.argv[1:])()
 
