@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 class Settings(BaseSettings):
     """kafka, triton: addresses of real servers (host:port), None starts embedded ones. state: where data is kept.
 
-    kafka_client: further settings of the Kafka client (security), in librdkafka's names. kafka_partitions: of the topics
-    keyed by station, where they are created. model_store: folder that Triton serves; None: inside the state folder.
+    kafka_client: further settings of the Kafka client (security), in librdkafka's names. model_store: folder that Triton serves;
+    None: inside the state folder. cache: where downloads are kept; None: the user's cache folder.
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
     """
@@ -26,7 +26,6 @@ class Settings(BaseSettings):
     kafka_client: dict[str, str] = Field(default_factory=dict)
     state: Path = Path(".verdictline")
     model_store: Path | None = None
-    data: Path | None = None
     cache: Path | None = None
     profile: str = "cpu-fp32"
     log_level: str = "info"
@@ -60,6 +59,11 @@ class Settings(BaseSettings):
     @property
     def store(self) -> Path:
         return self.model_store or self.state / "models"
+
+    @property
+    def images(self) -> Path:
+        """Where images lie that are too large for Kafka: what readers of claim tickets must allow."""
+        return self.state / "images"
 
 
 def cache_folder(settings: Settings) -> Path:

@@ -66,11 +66,6 @@ def model_name(product: str, stage: Stage) -> str:
     return f"{product}-{SUFFIX[stage]}"
 
 
-def kind_of(stage: Stage, input_name: str) -> Kind:
-    """input_name: `image` or `embedding`."""
-    return "classify-image" if stage == "classification" and input_name == "image" else SUFFIX[stage]
-
-
 def names(tensors: Sequence[Tensor]) -> tuple[str, ...]:
     return tuple(tensor.name for tensor in tensors)
 

@@ -22,7 +22,7 @@ from streams.wiring.adapters.outbox import OutboxInUse
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
 from streams.wiring.commands.capture import capture
-from streams.wiring.processors.gateway import Gateway, NothingInForce, image_folder
+from streams.wiring.processors.gateway import Gateway, NothingInForce
 from tests.helpers import judgement
 from tests.helpers.gateway import STAMP, Fixed, bad_images, part, png
 from tests.helpers.sent import sent
@@ -50,7 +50,7 @@ def station(kafka: SharedKafka) -> str:
 
 @pytest.fixture
 def images(settings: Settings) -> Iterator[Images]:
-    reader = Images(settings.client(), roots=[image_folder(settings)])
+    reader = Images(settings.client(), roots=[settings.images])
     yield reader
     reader.close()
 

@@ -86,9 +86,7 @@ def build(settings: Settings, slot: int) -> StageFlow:
         slot,
         group="anomaly",
         topics=[CAPTURE],
-        handler=stage.handle,
-        on_dead=stage.on_dead,
-        accept=stage.accept,
+        stage=stage,
         closing=[registry.close, images.close],
     )
     return flow

@@ -172,9 +172,7 @@ def _embeddings(settings: Settings, slot: int, registry: Registry) -> StageFlow:
         slot,
         group="classification",
         topics=[EMBEDDING],
-        handler=stage.handle,
-        on_dead=stage.on_dead,
-        accept=stage.accept,
+        stage=stage,
         closing=[],
     )
     return flow
@@ -189,9 +187,7 @@ def _images(settings: Settings, slot: int, registry: Registry) -> StageFlow:
         slot,
         group=IMAGE_GROUP,
         topics=[CAPTURE],
-        handler=stage.handle,
-        on_dead=stage.on_dead,
-        accept=stage.accept,
+        stage=stage,
         closing=[images.close],
     )
     return flow

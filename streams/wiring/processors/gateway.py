@@ -16,7 +16,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from schemas.envelope import to_millis
 from schemas.evidence import AnnouncedV1, ViewV1
@@ -48,11 +47,6 @@ WAIT_S = 30.0
 
 class NothingInForce(Exception):
     """No policy or no model set for this product at this station: a part would have no rules to be judged by."""
-
-
-def image_folder(settings: Settings) -> Path:
-    """Where images lie that are too large for Kafka: what readers of claim tickets must allow."""
-    return settings.state / "images"
 
 
 @dataclass(slots=True, eq=False)
@@ -106,7 +100,7 @@ class Gateway:
     ) -> None:
         self._settings, self._stamps, self._clock = settings, stamps, clock
         self._limits = limits or Limits()
-        self._files = FileImages(image_folder(settings))
+        self._files = FileImages(settings.images)
         lock = threading.RLock()
         self._bell, self._sent = threading.Condition(lock), threading.Condition(lock)
         self._new: list[_Request] = []

@@ -42,6 +42,16 @@ class ModelSets(Protocol):
     def model_set(self, digest: str) -> ModelSetV1 | None: ...
 
 
+class Handling(Protocol):
+    """What the engine asks of a stage."""
+
+    def accept(self, received: Received) -> bool: ...
+
+    async def handle(self, received: Received) -> list[Record]: ...
+
+    def on_dead(self, received: Received, dead: Dead) -> list[Record]: ...
+
+
 class Inference:
     """One stage's use of Triton, for models that take this input. Versions looked up are kept: as many as fits were made."""
 
@@ -161,7 +171,7 @@ class StageFlow(Flow):
 
 def images_of(settings: Settings) -> Images:
     """Images by reference: from Kafka, and from the folder that the gateway puts large ones in."""
-    return Images(settings.client(), roots=[settings.state / "images"])
+    return Images(settings.client(), roots=[settings.images])
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -169,8 +179,8 @@ def registry_of(settings: Settings) -> Registry:
     return Registry(settings.client()).start()
 
 
-def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: str, **more: Any) -> StageFlow:
-    """The engine as every stage uses it. more: topics, handler, on_dead, accept, closing."""
+def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: str, stage: Handling, **more: Any) -> StageFlow:
+    """The engine as every stage uses it. more: topics, closing."""
     use_one_thread()
     return StageFlow(
         inference,
@@ -179,6 +189,9 @@ def stage_flow(inference: Inference, settings: Settings, slot: int, *, group: st
         dead_letter_topic=DEAD_LETTER,
         client=settings.client(),
         concurrency=settings.concurrency,
+        handler=stage.handle,
+        on_dead=stage.on_dead,
+        accept=stage.accept,
         limits=Limits(linger_ms=settings.linger_ms, backoff_s=partial(full_jitter, cap_s=_BACKOFF_S)),
         **more,
     )

@@ -95,9 +95,7 @@ def build(settings: Settings, slot: int) -> StageFlow:
         slot,
         group="segmentation",
         topics=[SEGMENT_REQUEST],
-        handler=stage.handle,
-        on_dead=stage.on_dead,
-        accept=stage.accept,
+        stage=stage,
         closing=[registry.close, images.close],
     )
     return flow

@@ -19,7 +19,7 @@ from schemas.envelope import to_millis
 from schemas.ids import InspectionId
 from streams.capture.gateway import StationMemory
 from streams.pipeline import PIPELINE
-from streams.settings import Settings
+from streams.settings import Settings, cache_folder
 from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable
 from streams.wiring.adapters.outbox import Outbox
 from streams.wiring.adapters.registry import Registry
@@ -70,6 +70,7 @@ class _Demo:
         self._begin = time.monotonic()
         self._health: dict[str, str] = {}
         self._ports: dict[str, int] = {}
+        self._shown_at = -1
         self._plant: Plant = _plant(wanted)
 
     def run(self) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class _Demo:
                     triton=settings.triton,
                     kafka_client=settings.kafka_client,
                     model_store=settings.model_store,
-                    cache=settings.cache,
+                    cache=cache_folder(settings),
                     on_event=self._tell,
                 )
             )
@@ -215,7 +216,7 @@ class _Demo:
 
     def _plain(self, watcher: Watcher, parts: int) -> None:
         elapsed_s = time.monotonic() - self._begin
-        if int(elapsed_s / _PLAIN_S) == getattr(self, "_shown_at", -1):
+        if int(elapsed_s / _PLAIN_S) == self._shown_at:
             return
         self._shown_at = int(elapsed_s / _PLAIN_S)
         with watcher.lock:
