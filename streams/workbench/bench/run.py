@@ -19,14 +19,15 @@ from statistics import fmean
 from typing import Any
 
 import psutil
+from confluent_kafka import TopicPartition
 
-from schemas.codec import Reader
+from schemas.codec import Reader as Codec
 from schemas.envelope import to_millis
 from schemas.topics import VERDICT
 from schemas.verdict import VerdictV1
 from streams.pipeline import PIPELINE
-from streams.settings import Settings
-from streams.wiring.adapters.kafka import read_all
+from streams.settings import Settings, cache_folder
+from streams.wiring.adapters.kafka import Reader, ends
 from streams.wiring.adapters.model_store import ModelStore
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
@@ -43,7 +44,7 @@ from streams.workbench.servers import Servers
 _PRODUCT, _IMAGES, _SEED = "disc", 96, 11
 _SETTLE_S, _OVER = 5.0, 1.08
 _FREE_AT_ONCE = 64
-_READ = Reader(VerdictV1)
+_READ = Codec(VerdictV1)
 GATEWAY, OTHER, TRITON = "gateway", frozenset({0}), frozenset({1})
 
 
@@ -78,11 +79,40 @@ def bench_pipeline(settings: Settings, seconds: float, tell: Callable[[str], Non
         return _Bench(stack, settings, seconds, tell).run()
 
 
+class _Verdicts:
+    """Verdicts with their append times, from now on."""
+
+    def __init__(self, client: dict[str, Any]) -> None:
+        self._client, self._found = client, list[tuple[int, VerdictV1]]()
+        self._reader = Reader(client, [TopicPartition(*place, offset) for place, offset in ends(client, [VERDICT]).items()])
+
+    def read(self) -> list[tuple[int, VerdictV1]]:
+        """All that were written until now."""
+        wanted = ends(self._client, [VERDICT])
+        while any(self._reader.at[place] < offset for place, offset in wanted.items()):
+            for record in self._reader.take(1.0) or ():
+                read = _READ.read(record)
+                if read and isinstance(read[1], VerdictV1):
+                    self._found.append((record.timestamp_ms, read[1]))
+        return self._found
+
+    def close(self) -> None:
+        self._reader.__exit__()
+
+
+def _quiet(verdicts: _Verdicts) -> bool:
+    count = len(verdicts.read())
+    time.sleep(2)
+    return len(verdicts.read()) == count
+
+
 class _Bench:
     def __init__(self, stack: ExitStack, settings: Settings, seconds: float, tell: Callable[[str], None]) -> None:
         self._seconds, self._tell = seconds, tell
         state = settings.state.resolve() / "bench"
-        self._servers = stack.enter_context(Servers(state, cores={"triton": TRITON, "kafka": OTHER}, cache=settings.cache))
+        self._servers = stack.enter_context(
+            Servers(state, cores={"triton": TRITON, "kafka": OTHER}, cache=cache_folder(settings))
+        )
         known = {"kafka": self._servers.kafka, "triton": self._servers.triton, "state": state, "model_store": self._servers.store}
         self._settings = settings.model_copy(update=known)
         apply_topics(self._settings.client())
@@ -175,16 +205,18 @@ class _Bench:
     def _through(self, load: Load, settle_s: float = _SETTLE_S) -> Pipeline:
         path = self._settings.state / "load.json"
         load.write(path)
-        begin_ms = 1000 * time.time()
+        verdicts = _Verdicts(self._settings.client())
         self._fleet.start(GATEWAY, ["feed", "--load", str(path)], child_env(self._settings), OTHER)
-        self._until(lambda: bool(self._verdicts(begin_ms)), 120)
+        self._until(lambda: bool(verdicts.read()), 120)
         time.sleep(settle_s)
         first = self._sample()
         time.sleep(max(1.0, load.seconds - 2 * settle_s))
         last = self._sample()
         self._until(lambda: self._fleet.children[GATEWAY].done, 300)
-        self._until(self._quiet, 300)
-        return _between(first, last, self._verdicts(begin_ms))
+        self._until(lambda: _quiet(verdicts), 300)
+        found = verdicts.read()
+        verdicts.close()
+        return _between(first, last, found)
 
     def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
@@ -195,24 +227,8 @@ class _Bench:
                 raise TimeoutError("the pipeline did not finish its load")
             time.sleep(0.2)
 
-    def _quiet(self) -> bool:
-        count = len(self._verdicts(0))
-        time.sleep(2)
-        return len(self._verdicts(0)) == count
-
     def _sample(self) -> Sample:
         return Sample(at_ms=1000 * time.time(), usage={**self._servers.usage(), **self._fleet.usage()})
-
-    def _verdicts(self, since_ms: float) -> list[tuple[int, VerdictV1]]:
-        """(append time, verdict), of inspections captured since then."""
-        found = []
-        for record in read_all(self._settings.client(), [VERDICT]):
-            read = _READ.read(record)
-            if read and isinstance(read[1], VerdictV1):
-                captured = read[1].captured_at
-                if captured is not None and to_millis(captured) >= since_ms:
-                    found.append((record.timestamp_ms, read[1]))
-        return found
 
     def _free(self) -> Pipeline:
         """The same images through models that cost nothing, as fast as the outbox takes them."""
