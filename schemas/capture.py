@@ -17,7 +17,10 @@ EMBEDDING_TYPE = "verdictline.embedding.pooled.v1"
 
 
 class Context(Message):
-    """What the headers of an image and of its embedding say. decide_within_s: from the announcement's append time."""
+    """What the headers of an image and of its embedding say. decide_within_s: from the announcement's append time.
+
+    baseline: the one in force for this view's score stream; absent: none was put in force by a person.
+    """
 
     inspection: Inspection
     station: Station
@@ -25,6 +28,7 @@ class Context(Message):
     views: Count
     product: Name
     lot: Text | None = None
+    tool: Text | None = None
     serial: Text | None = None
     visit: int = Field(default=1, ge=1)
     acquisition: Digest
@@ -32,6 +36,7 @@ class Context(Message):
     model_set: Digest
     policy: Digest
     decide_within_s: float = Field(gt=0, le=3600)
+    baseline: Digest | None = None
     sha256: Digest
 
     HEADERS: ClassVar[dict[str, str]] = {
@@ -39,6 +44,7 @@ class Context(Message):
         "views": "views",
         "product": "product",
         "lot": "lot",
+        "tool": "tool",
         "serial": "serial",
         "visit": "visit",
         "acquisition": "acquisition",
@@ -46,6 +52,7 @@ class Context(Message):
         "model_set": "modelset",
         "policy": "policy",
         "decide_within_s": "decidewithin",
+        "baseline": "baseline",
         "sha256": "sha256",
     }
 

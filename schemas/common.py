@@ -14,6 +14,8 @@ from schemas.ids import Digest, Name
 Purpose = Literal["production", "setup", "challenge", "study", "rework", "reinspection"]
 Disposition = Literal["pass", "rework", "scrap", "review", "no_verdict"]
 Stage = Literal["anomaly", "classification", "segmentation"]
+BaselineState = Literal["provisional", "active", "suspect", "stale", "retired"]
+Proof = Literal["digital", "physical"]
 Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated, Literal
 
-from schemas.common import Message, ModelRef, Time
+from pydantic import Field, StringConstraints, model_validator
+
+from schemas.common import BaselineState, Message, ModelRef, Share, Text, Time
 from schemas.ids import Digest, Inspection, Name, Station
 
 
@@ -43,3 +45,86 @@ class DriftSummaryV1(Message):
         if not sum(self.score_counts) == sum(self.p_counts) == self.n:
             raise ValueError("the counts do not add up to n")
         return self
+
+
+class RangeV1(Message):
+    """An estimate with its 95 % interval; low and high absent where the data allow none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class CountsV1(Message):
+    """Two histograms over the same bins. edges: ascending, right-closed, one fewer than bins."""
+
+    edges: tuple[float, ...]
+    reference: tuple[int, ...]
+    now: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def one_bin_more_than_edges(self) -> CountsV1:
+        if not len(self.edges) + 1 == len(self.reference) == len(self.now):
+            raise ValueError("each histogram must hold one count more than there are edges")
+        return self
+
+
+class CauseV1(Message):
+    """Who moved, as far as the data tell. unknown: scores alone cannot say, and nothing else did.
+
+    by: what it rests on, in words a person understands, with its figures.
+    """
+
+    name: Literal["camera_light", "material_process", "fixture", "model", "unknown"]
+    by: tuple[Annotated[str, StringConstraints(max_length=300)], ...] = ()
+
+
+class DriftEventV1(Message):
+    """Something happened to a score stream or to its baseline. Drift -> wall, engineers, SPC (a stage break), console.
+
+    inspection: the score that completed the evidence; change_point: where it began, as far as that can be told.
+    effect_sd: shift of good parts in standard deviations of the baseline. log_e_value: natural logarithm of the evidence
+    against "nothing but the defect rate changed". arl0: mean number of parts between two false alarms, as in force.
+    rejects: share of parts above today's threshold, before and since. smallest_visible_sd: what this baseline can show at all.
+    provisional: the baseline is too small, or not commissioned, to be relied upon.
+    """
+
+    TYPE = "verdictline.drift.event.v1"
+    stream: ScoreStreamV1
+    baseline: Digest
+    kind: Literal[
+        "baseline_up",
+        "baseline_down",
+        "baseline_shrink",
+        "baseline_spread",
+        "stale",
+        "recovered",
+        "defect_rate_up",
+        "defect_rate_down",
+        "stuck",
+        "certificate_expired",
+        "new_stream",
+    ]
+    state: BaselineState
+    at: Time
+    inspection: Inspection
+    lot: Text | None = None
+    change_point: Inspection | None = None
+    change_point_at: Time | None = None
+    change_point_lot: Text | None = None
+    direction: Literal["up", "down", "shrink", "spread"] | None = None
+    effect_sd: RangeV1 | None = None
+    parts_since: int | None = Field(default=None, ge=0)
+    reference_n: int = Field(ge=1)
+    deff: float = Field(ge=1)
+    log_e_value: float | None = None
+    arl0: float
+    counts: CountsV1 | None = None
+    quantiles: dict[str, tuple[RangeV1, RangeV1]] = Field(default_factory=dict)
+    tail_rate: tuple[Share, Share] | None = None
+    rejects: tuple[Share, Share] | None = None
+    smallest_visible_sd: float | None = Field(default=None, ge=0)
+    cause: CauseV1 | None = None
+    challenge: Annotated[str, StringConstraints(max_length=300)] | None = None
+    provisional: bool = False
+    detail: Annotated[str, StringConstraints(max_length=1000)] = ""

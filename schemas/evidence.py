@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.common import (
+    BaselineState,
     ContentType,
     Disposition,
     ImageRef,
     Message,
     ModelRef,
+    Proof,
     Purpose,
     Region,
     Share,
@@ -38,11 +40,41 @@ class ViewV1(Message):
     height_px: int = Field(ge=1)
 
 
+class BaselineStampV1(Message):
+    """What a view's score stream stood on when the part was taken. stream: digest of the stream.
+
+    baseline: absent where none was put in force; then the model's calibration scores are the reference.
+    """
+
+    stream: Digest
+    baseline: Digest | None = None
+    state: BaselineState
+
+
+class ChallengeStampV1(Message):
+    """This part has a known answer. set: the run it belongs to; expected: what triage should say.
+
+    defect: anything but pass is a catch; golden: a good part, always the same; graded: a painted defect of this size and
+    contrast (share of the grey-level range), which need not be found.
+    """
+
+    set: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    part: Text
+    proof: Proof
+    kind: Literal["defect", "golden", "graded"]
+    label: Name | None = None
+    size_mm: float | None = Field(default=None, gt=0)
+    size_px: float | None = Field(default=None, gt=0)
+    contrast: float | None = Field(default=None, ge=-1, le=1)
+
+
 class AnnouncedV1(Message):
     """A part stood before the cameras: it is owed a verdict. Gateway -> triage, ledger.
 
     views_expected: how many views the station should give; fewer in `views` is missing evidence.
     gate_time_s: when the gate opens or closes, counted from the shutter, where the line tells it.
+    tool: what made the part (mould, cavity, cutter), where the line tells it.
+    baselines: by view, for views with an anomaly model. challenge: only with purpose challenge.
     """
 
     TYPE = "verdictline.evidence.announced.v1"
@@ -50,6 +82,7 @@ class AnnouncedV1(Message):
     station: Station
     product: Name
     lot: Text | None = None
+    tool: Text | None = None
     serial: Text | None = None
     visit: int = Field(default=1, ge=1)
     previous: Inspection | None = None
@@ -62,6 +95,14 @@ class AnnouncedV1(Message):
     captured_at: Time
     gate_time_s: float | None = Field(default=None, ge=0)
     decide_within_s: float = Field(gt=0, le=3600)
+    baselines: dict[Name, BaselineStampV1] = Field(default_factory=dict)
+    challenge: ChallengeStampV1 | None = None
+
+    @model_validator(mode="after")
+    def a_challenge_says_so(self) -> AnnouncedV1:
+        if self.challenge is not None and self.purpose != "challenge":
+            raise ValueError(f"a challenge part of purpose {self.purpose!r}: it would enter yield and baselines")
+        return self
 
 
 class Observation(Message):
@@ -79,14 +120,32 @@ class Observation(Message):
     latency_ms: Milliseconds
 
 
+class ImageStatsV1(Message):
+    """What the image itself says of camera, light and fixture; of the prepared image (grey levels 0 to 255).
+
+    light: mean; contrast: standard deviation; sharpness: mean squared Laplacian; shift_x_px, shift_y_px: displacement against
+    the model's reference of a good part, in pixels of the prepared image, where the model set has such a reference.
+    """
+
+    light: float = Field(ge=0, le=255)
+    contrast: float = Field(ge=0)
+    sharpness: float = Field(ge=0)
+    shift_x_px: float | None = None
+    shift_y_px: float | None = None
+
+
 class AnomalyV1(Observation):
     """Does this view deviate from normal? score: raw, higher is stranger; p_value: conformal, against the calibration scores.
 
     heat_map: 32 x 32 fp16, row by row, little-endian, base64; raw distances, scaled to the threshold only when drawn.
-    threshold: the score at which the p-value reaches the policy's alpha, for drawing.
+    baseline: the one in force for this score stream when the part was taken.
     """
 
     TYPE = "verdictline.evidence.anomaly.v1"
+    lot: Text | None = None
+    tool: Text | None = None
+    policy: Digest | None = None
+    baseline: Digest | None = None
     score: float
     score_mid: float | None = None
     score_deep: float | None = None
@@ -94,6 +153,7 @@ class AnomalyV1(Observation):
     calibration_n: int = Field(ge=0)
     heat_map: Annotated[str, StringConstraints(max_length=4000)]
     trunk_id: Text
+    image_stats: ImageStatsV1 | None = None
 
 
 class ClassificationV1(Observation):

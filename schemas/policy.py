@@ -62,6 +62,39 @@ class GeometryV1(Message):
     rules: tuple[SeverityRuleV1, ...] = ()
 
 
+class ReactionV1(Message):
+    """What passes get while a baseline is in this state. annotate: the verdict says so, nothing else.
+
+    audit: audit_fraction of them go to blind review (the policy's own share where that is higher). hold: all go to review.
+    """
+
+    do: Literal["annotate", "audit", "hold"] = "annotate"
+    audit_fraction: Share | None = None
+
+    @model_validator(mode="after")
+    def audit_says_how_many(self) -> ReactionV1:
+        if (self.do == "audit") != (self.audit_fraction is not None):
+            raise ValueError("audit_fraction belongs to `do: audit`, and to nothing else")
+        return self
+
+
+class BaselineRuleV1(Message):
+    """What the state of a baseline means for verdicts, and how long a commissioned one is trusted.
+
+    false_alarm_every_parts: mean number of parts between false alarms of a score stream (ARL0).
+    certificate_*: after so many parts, days, lots or tool changes a baseline must be commissioned or refreshed again.
+    """
+
+    provisional: ReactionV1 = ReactionV1()
+    suspect: ReactionV1 = ReactionV1()
+    stale: ReactionV1 = ReactionV1()
+    false_alarm_every_parts: float = Field(default=1e7, ge=1e3, le=1e11)
+    certificate_parts: int | None = Field(default=None, ge=1)
+    certificate_days: float | None = Field(default=None, gt=0)
+    certificate_lots: int | None = Field(default=None, ge=1)
+    certificate_tool_changes: int | None = Field(default=None, ge=1)
+
+
 class PolicyV1(Message):
     """The rules for a product, or for a product at one station. Engineers -> gateway, triage. Its digest is its version.
 
@@ -79,6 +112,7 @@ class PolicyV1(Message):
     unknown: Literal["pass", "rework", "scrap", "review"] = "review"
     classes: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,63}$")], ClassRuleV1] = Field(default_factory=dict)
     geometry: GeometryV1 | None = None
+    baseline: BaselineRuleV1 = BaselineRuleV1()
 
     @model_validator(mode="after")
     def good_is_not_a_defect(self) -> PolicyV1:

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.act import ActV1
+from schemas.baseline import BaselinePointerV1, BaselineStateV1, BaselineV1
 from schemas.capture import EMBEDDING_TYPE, IMAGE_TYPE, TicketV1
+from schemas.challenge import (
+    ChallengeDueV1,
+    ChallengePartV1,
+    ChallengeResultV1,
+    ChallengeScheduleV1,
+    DetectionLimitV1,
+    StationProofV1,
+    SuspectWindowV1,
+)
 from schemas.common import Message
-from schemas.drift import DriftSummaryV1
+from schemas.drift import DriftEventV1, DriftSummaryV1
 from schemas.evidence import (
     AnnouncedV1,
     AnomalyV1,
@@ -29,12 +39,16 @@ EVIDENCE = "evidence.v1"
 SEGMENT_REQUEST = "segment-request.v1"
 VERDICT = "verdict.v1"
 DRIFT = "drift.v1"
+CHALLENGE = "challenge.v1"
 POLICY = "policy.v1"
 MODEL_SET = "model-set.v1"
+BASELINE = "baseline.v1"
 ACT = "act.v1"
 TRIAGE_STATE = "triage-state.v1"
 DRIFT_TICK = "tick.drift"
-DRIFT_STATE = "drift-streams-v1-changelog"
+DRIFT_STATE = "drift-streams-v2-changelog"
+CHALLENGE_TICK = "tick.challenge"
+CHALLENGE_STATE = "challenge-stations-v1-changelog"
 DEAD_LETTER = "dead-letter.v1"
 
 STATION_PARTITIONS = 8
@@ -93,7 +107,21 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(name=SEGMENT_REQUEST, key="station", messages=(SegmentRequestV1,), retention_ms=6 * _HOUR_MS),
     Topic(name=VERDICT, key="station", messages=(VerdictV1,), retention_ms=10 * 365 * _DAY_MS),
-    Topic(name=DRIFT, key="station", messages=(DriftSummaryV1,), retention_ms=10 * 365 * _DAY_MS),
+    Topic(name=DRIFT, key="station", messages=(DriftSummaryV1, DriftEventV1), retention_ms=10 * 365 * _DAY_MS),
+    Topic(
+        name=CHALLENGE,
+        key="station",
+        messages=(
+            ChallengePartV1,
+            ChallengeScheduleV1,
+            ChallengeDueV1,
+            ChallengeResultV1,
+            StationProofV1,
+            SuspectWindowV1,
+            DetectionLimitV1,
+        ),
+        retention_ms=10 * 365 * _DAY_MS,
+    ),
     Topic(
         name=POLICY,
         key="digest, or current/<product>[/<station>]",
@@ -111,10 +139,21 @@ TOPICS: tuple[Topic, ...] = (
         by_station=False,
         max_bytes=4 * MIB,
     ),
+    Topic(
+        name=BASELINE,
+        key="digest, current/<stream>, or state/<stream>",
+        messages=(BaselineV1, BaselinePointerV1, BaselineStateV1),
+        partitions=1,
+        cleanup="compact",
+        by_station=False,
+        max_bytes=4 * MIB,
+    ),
     Topic(name=ACT, key="where", messages=(ActV1,), partitions=1, retention_ms=10 * 365 * _DAY_MS, by_station=False),
     Topic(name=TRIAGE_STATE, key="inspection", cleanup="compact"),
     Topic(name=DRIFT_STATE, key="score stream", cleanup="compact"),
     Topic(name=DRIFT_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
+    Topic(name=CHALLENGE_STATE, key="station", cleanup="compact"),
+    Topic(name=CHALLENGE_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
     Topic(name=DEAD_LETTER, key="original key", retention_ms=14 * _DAY_MS, max_bytes=DEAD_LETTER_LIMIT_BYTES),
 )
 

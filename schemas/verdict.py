@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.common import Disposition, Message, ModelRef, Purpose, Stage, Text, Time
-from schemas.evidence import InstanceV1, Reason
+from schemas.evidence import BaselineStampV1, ChallengeStampV1, InstanceV1, Reason
 from schemas.ids import Digest, Inspection, Name, Station
 
 
@@ -40,6 +40,8 @@ class VerdictV1(Message):
     label: the accepted class or `unknown`, of the view that decided. late: after the deadline a machine never releases.
     audit: this pass was drawn for blind review. calibration: digest of the calibration scores, per view.
     announced_at: append time of the announcement; decided_at: append time of the record that decided.
+    baselines: by view, as announced. false_reject_rate_valid: the policy's alpha holds, because every baseline is active;
+    absent where no anomaly model took part. challenge: the answer was known.
     """
 
     TYPE = "verdictline.verdict.verdict.v1"
@@ -65,5 +67,8 @@ class VerdictV1(Message):
     calibration: dict[str, Digest] = Field(default_factory=dict)
     evidence: tuple[UsedV1, ...] = ()
     captured_at: Time | None = None
+    baselines: dict[Name, BaselineStampV1] = Field(default_factory=dict)
+    false_reject_rate_valid: bool | None = None
+    challenge: ChallengeStampV1 | None = None
     announced_at: Time
     decided_at: Time
