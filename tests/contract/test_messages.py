@@ -80,6 +80,11 @@ def test_a_json_schema_refuses_what_the_code_refuses() -> None:
         "bad-geometry-not-described",
         "bad-limit-on-both-sides",
         "bad-time-without-zone",
+        "bad-lots-do-not-add-up",
+        "bad-found-more-than-tried",
+        "bad-digital-without-image",
+        "bad-physical-without-custody",
+        "bad-histograms-of-other-bins",
         "bad-cut-short",
         "bad-not-a-number",
     }
