@@ -43,8 +43,8 @@ class Reducer(Protocol):
         """None: not for us."""
         ...
 
-    def step(self, state: State | None, record: Received) -> tuple[State, list[Record]]:
-        """Raises Unprocessable, or anything: the record becomes a dead letter."""
+    def step(self, state: State | None, record: Received) -> tuple[State | None, list[Record]]:
+        """The same object again: nothing changed, nothing is written. Raises Unprocessable, or anything: a dead letter."""
         ...
 
     def due(self, state: State) -> float | None:
@@ -60,6 +60,7 @@ class Reducer(Protocol):
 class TablesConfig:
     """app: processor, consumer group, prefix of the changelog `<app>-<table>-changelog`. A new state format: a new `table`.
 
+    also: further sources with as many partitions and the same keys; nothing is known of their order against `source`.
     tick_topic is private, with the source's number of partitions. stall_s must be longer than a broker outage that should
     be survived; recovery_s is the longest rebalance with its reading of the changelog.
     """
@@ -72,6 +73,7 @@ class TablesConfig:
     tick_topic: str
     dead_letter_topic: str
     partitions: int
+    also: tuple[str, ...] = ()
     tick_every_s: float = 1.0
     stall_s: float = 60.0
     recovery_s: float = 600.0
@@ -133,8 +135,8 @@ class Tables:
         self.app = faust.App(config.app, **{**_options(config), **config.options})
         self._raw = {"value_type": bytes, "value_serializer": "raw", "key_type": bytes, "key_serializer": "raw"}
         self._table = self.app.Table(config.table, default=None, partitions=config.partitions, key_type=str)
-        both = self.app.topic(config.source, config.tick_topic, partitions=config.partitions, **self._raw)
-        self.app.agent(both, name="reduce", concurrency=1)(self._agent)  # (R2)
+        every = self.app.topic(config.source, *config.also, config.tick_topic, partitions=config.partitions, **self._raw)
+        self.app.agent(every, name="reduce", concurrency=1)(self._agent)  # (R2)
         self.app.timer(config.tick_every_s)(self._tick)
         self.app.on_rebalance_complete.connect(self._hold)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -170,7 +172,8 @@ class Tables:
         record = _received(event)
         if record.partition not in self._alarms:
             self._alarms[record.partition] = self._waiting(record.partition)
-            await self._look_for_gap(record)
+            for topic in (self._config.source, *self._config.also):
+                await self._look_for_gap(TP(topic, record.partition))
         alarms = self._alarms[record.partition]
         if record.topic == self._config.tick_topic:
             await self._expire(record, alarms)
@@ -181,11 +184,13 @@ class Tables:
             if key is None:
                 HANDLED.labels(self._config.app, "ignored").inc()
                 return
-            state, outputs = self._reducer.step(self._state(key), record)
+            before = self._state(key)
+            state, outputs = self._reducer.step(before, record)
         except Exception as error:  # noqa: BLE001 - nothing was changed
             await self._send(self._undertaker.bury(record, verdict_on(error, 1)))
             return
-        await self._apply(record.partition, alarms, key, state, outputs)
+        if state is not before or outputs:
+            await self._apply(record.partition, alarms, key, state, outputs)
         self._undertaker.alive()
         HANDLED.labels(self._config.app, "done").inc()
 
@@ -217,8 +222,7 @@ class Tables:
                 alarms.set(key, self._reducer.due(found["state"]))
         return alarms
 
-    async def _look_for_gap(self, record: Received) -> None:
-        place = TP(self._config.source, record.partition)
+    async def _look_for_gap(self, place: Any) -> None:
         wanted = self.app.consumer._committed_offset.get(place)
         if wanted is None:
             return
