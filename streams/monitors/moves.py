@@ -1,0 +1,288 @@
+"""What one part does to a stream's state, in full: the rule that `detector` takes the short way of.
+
+In order: repeats (a source that repeats itself says nothing of the baseline, so its parts do not count), the baseline's CUSUMs,
+then recovery while suspect, else the rate of tail events.
+"""
+
+from __future__ import annotations
+
+from streams.monitors import recovery, ring, stuck, tail
+from streams.monitors.baseline import Baseline
+from streams.monitors.evidence import DriftEvent, Kind, evidence_of
+from streams.monitors.rules import MASK, SHIFT, split
+from streams.monitors.score import Point, Score
+from streams.monitors.state import (
+    ARMED,
+    HELD,
+    LOOSE,
+    NEVER,
+    NORMAL,
+    PENDING,
+    STALE,
+    SUSPECT,
+    Course,
+    Mark,
+    Saved,
+    State,
+    Watch,
+    referenced,
+)
+from streams.monitors.tables import DIRECTIONS, UNIT
+
+CAPPED_FROM, CAPPED_TO = 7, 40  # tail symbols in a row that are a burst of defects: the first say it, later ones are no burst
+RELAPSE = 20_000  # parts: the third baseline event within them is no passing disturbance
+_KINDS: tuple[Kind, ...] = ("baseline_up", "baseline_down", "baseline_shrink", "baseline_spread")
+
+
+def careful(baseline: Baseline, state: State, score: Score, symbol: int) -> tuple[State, list[DriftEvent]]:
+    """Take one part of a known symbol."""
+    draft = Draft(baseline, state, score, symbol)
+    if draft.fresh():
+        draft.judge()
+    return draft.after(), draft.events
+
+
+def tidied(state: State, bins: int) -> State:
+    """With only the marks that are still needed, and full blocks of recent symbols moved up the ladder."""
+    recent, course = state.recent, state.course
+    if len(recent) == ring.RECENT:
+        course = course._replace(ladder=ring.pushed(course.ladder, recent[: ring.BLOCK], bins))
+        recent = recent[ring.BLOCK :]
+    return state._replace(marks=referenced(state), recent=recent, course=course)
+
+
+def watch_of(baseline: Baseline, course: Course) -> Watch | None:
+    """What the short way needs to know, None where it is closed: while learning, suspect, stale, stuck or undecided."""
+    learned = course.learning is None or course.learning.done
+    if course.mode != NORMAL or course.alarm == PENDING or course.frozen != LOOSE or not learned:
+        return None
+    rule = baseline.tail_rule(course.learning)
+    sign, height = (-1, tail.REARM) if course.alarm == HELD else (1, rule.up_h)
+    down_h = rule.down_h << SHIFT
+    up_event, up_other = (sign * value << SHIFT for value in (rule.up_event, rule.up_other))
+    return Watch(up_event, up_other, height << SHIFT, rule.down_event << SHIFT, rule.down_other << SHIFT, down_h)
+
+
+class Draft:
+    """A state while one part moves it. Every method belongs to one channel, in the order that the module names."""
+
+    def __init__(self, baseline: Baseline, state: State, score: Score, symbol: int) -> None:
+        self.events: list[DriftEvent] = []
+        self._baseline, self._rules = baseline, baseline.rules
+        self._before, self._score, self._symbol = state, score, symbol
+        self._part = state.part + 1
+        self._sums, self._up, self._down, self._repeat = state.sums, state.up, state.down, state.repeat
+        self._weights, self._run = state.weights, state.run
+        self._course = state.course
+        self._recent = state.recent + ring.BYTES[symbol]
+        self._marks = (*state.marks, Mark(self._part, score.epoch, score.n, score.at_ms))
+
+    def after(self) -> State:
+        if self._course == self._before.course and self._before.watch is not None:
+            watch: Watch | None = self._before.watch
+        else:
+            watch = watch_of(self._baseline, self._course)
+        return tidied(self._state(watch), len(self._rules.columns))
+
+    def fresh(self) -> bool:
+        """Whether the other channels may see this part: not while the source repeats itself."""
+        rules, course = self._rules, self._course
+        near = -rules.near <= self._score.value - self._before.last <= rules.near
+        gain = rules.more if near else rules.less
+        if course.frozen != LOOSE:
+            frozen = max(0, course.frozen - gain)
+            self._course = course._replace(frozen=LOOSE if frozen >= rules.release else frozen)
+            return self._waiting()
+        before = self._repeat
+        self._repeat = self._moved(before, gain)
+        if self._repeat <= MASK:
+            self._course = course._replace(saved=None)
+            return True
+        if before <= MASK:
+            self._course = course._replace(saved=self._saved())
+        if self._repeat >> SHIFT >= stuck.H:
+            return self._stuck()
+        return self._repeat >> SHIFT < stuck.HOLD or self._waiting()
+
+    def judge(self) -> None:
+        """The part as evidence on the baseline and on the defect rate."""
+        if self._course.mode == STALE:
+            self._waiting()
+            return
+        self._run = self._run + 1 if self._symbol >= self._rules.body else 0
+        if not self._tables():
+            if self._course.mode == SUSPECT:
+                self._recovery()
+            else:
+                self._tail()
+
+    def _tables(self) -> bool:
+        """Whether a table crossed."""
+        rules = self._rules
+        column = (rules.capped if CAPPED_FROM <= self._run <= CAPPED_TO else rules.columns)[self._symbol]
+        following = self._part + 1
+        self._sums = tuple(v if (v := a + b) > MASK else following for a, b in zip(self._sums, column, strict=True))
+        over = [i for i, (value, h) in enumerate(zip(self._sums, rules.thresholds, strict=True)) if value >= h]
+        if not over:
+            return False
+        best = max(over, key=lambda i: (self._sums[i] - rules.thresholds[i]) >> SHIFT)
+        self._suspect(best, self._sums[best] & MASK, (self._sums[best] >> SHIFT) / UNIT)
+        return True
+
+    def _suspect(self, table: int, start: int, log_e: float) -> None:
+        """A baseline event. The second of one direction, and the third within 20,000 parts, is stale."""
+        course, direction = self._course, self._rules.directions[table]
+        again = course.mode == SUSPECT and course.direction == direction
+        older, newer = course.onsets
+        relapse = older != NEVER and self._part - older <= RELAPSE
+        kinds: list[Kind] = [] if again else [_KINDS[direction]]
+        if again or relapse:
+            kinds.append("stale")
+        for kind in kinds:
+            self._say(kind, start, self._baseline.alternatives[table].name, log_e, direction)
+        onsets = course.onsets if again else (newer, self._part)
+        mode = STALE if "stale" in kinds else SUSPECT
+        self._restart(course._replace(mode=mode, direction=direction, onsets=onsets))
+
+    def _recovery(self) -> None:
+        course = self._course
+        back = max(0, course.back + self._rules.backward[course.direction][self._symbol])
+        self._course = course._replace(back=back)
+        if back >= recovery.H:
+            self._say("recovered", None, "recovery", back / UNIT, course.direction)
+            self._restart(course._replace(mode=NORMAL))
+
+    def _tail(self) -> None:
+        event = self._symbol == self._rules.last
+        rule = self._baseline.tail_rule(self._course.learning)
+        self._rise(rule, event)
+        learning = self._course.learning
+        if learning is not None and not learning.done:
+            self._learn(event)
+        elif self._course.mode == NORMAL:
+            self._fall(rule, event)
+
+    def _rise(self, rule: tail.TailRule, event: bool) -> None:
+        gain = rule.up_event if event else rule.up_other
+        alarm = self._course.alarm
+        if alarm != PENDING:
+            self._up = self._moved(self._up, -gain if alarm == HELD else gain)
+        self._weights = self._weights + self._rules.weights[self._symbol] if self._up > MASK else 0
+        height = self._up >> SHIFT
+        if alarm == HELD and height >= tail.REARM:
+            self._alarm(ARMED)
+        elif alarm == PENDING or (alarm == ARMED and height >= rule.up_h):
+            self._course = self._course._replace(alarm=PENDING)
+            self._attribute()
+
+    def _attribute(self) -> None:
+        """Whose fault the rise is: what the parts since its start weigh for a moved baseline against more defects."""
+        weights = split(self._weights, len(self._rules.weighing))
+        most = max(weights)
+        start = self._up & MASK
+        if most >= tail.HAND_OVER:
+            self._suspect(self._rules.weighing[weights.index(most)], start, most / UNIT)
+        elif most <= tail.NAMED:
+            self._say("defect_rate_up", start, "tail rate", (self._up >> SHIFT) / UNIT, None)
+            self._alarm(HELD)
+
+    def _fall(self, rule: tail.TailRule, event: bool) -> None:
+        self._down = self._moved(self._down, rule.down_event if event else rule.down_other)
+        height, start = self._down >> SHIFT, self._down & MASK
+        if self._down <= MASK:
+            self._course = self._course._replace(lowered=False)
+        elif height >= rule.down_h:
+            if not self._course.lowered:
+                self._say("defect_rate_down", start, "tail rate", height / UNIT, None)
+                self._course = self._course._replace(lowered=True)
+                self._save_again()
+            self._down = (rule.down_h - 1 << SHIFT) + start
+
+    def _learn(self, event: bool) -> None:
+        learning = self._course.learning
+        assert learning is not None
+        after = learning.add(event)
+        self._course = self._course._replace(learning=after)
+        if after.done and self._course.alarm != PENDING:
+            self._up, self._weights = self._part + 1, 0
+            self._save_again()
+
+    def _alarm(self, alarm: int) -> None:
+        self._course = self._course._replace(alarm=alarm)
+        self._up, self._weights = self._part + 1, 0
+        self._save_again()
+
+    def _restart(self, course: Course) -> None:
+        """All channels but the repeats' from zero."""
+        following = self._part + 1
+        self._sums = (following,) * len(self._sums)
+        self._up = self._down = following
+        self._weights = self._run = 0
+        self._course = course._replace(back=0, lowered=False, alarm=HELD if course.alarm == HELD else ARMED)
+        self._save_again()
+
+    def _stuck(self) -> bool:
+        """Say it, and put the channels back to where they stood before the first repeat."""
+        start = self._repeat & MASK
+        self._say("stuck", start, "repeats", (self._repeat >> SHIFT) / UNIT, None)
+        saved = self._course.saved
+        assert saved is not None
+        self._sums = tuple(self._back_to(value, now, start) for value, now in zip(saved.sums, self._sums, strict=True))
+        self._up = self._back_to(saved.up, self._up, start)
+        self._down = self._back_to(saved.down, self._down, start)
+        self._weights, self._run = saved.weights, saved.run
+        self._course = self._course._replace(frozen=0, saved=None, back=saved.back)
+        self._repeat = self._part + 1
+        return False
+
+    def _back_to(self, value: int, now: int, start: int) -> int:
+        """A start that was lost since is taken as the first repeat."""
+        return (value << SHIFT) + min(now & MASK, start) if value else self._part + 1
+
+    def _waiting(self) -> bool:
+        """This part does not count: a CUSUM at zero starts later."""
+        following = self._part + 1
+        self._sums = tuple(value if value > MASK else following for value in self._sums)
+        self._up, self._down = (value if value > MASK else following for value in (self._up, self._down))
+        return False
+
+    def _moved(self, value: int, gain: int) -> int:
+        after = value + (gain << SHIFT)
+        return after if after > MASK else self._part + 1
+
+    def _saved(self) -> Saved:
+        values = tuple(value >> SHIFT for value in self._sums)
+        return Saved(values, self._up >> SHIFT, self._down >> SHIFT, self._weights, self._run, self._course.back)
+
+    def _save_again(self) -> None:
+        """After an event its own state is what a stuck source goes back to: what was said stays said."""
+        if self._course.saved is not None:
+            self._course = self._course._replace(saved=self._saved())
+
+    def _say(self, kind: Kind, start: int | None, table: str, log_e: float, direction: int | None) -> None:
+        since = self._part - (self._course.onsets[1] if start is None else start) + 1
+        where = None if direction is None else DIRECTIONS[direction]
+        found = evidence_of(self._baseline, self._state(None), table=table, log_e=log_e, since=since, direction=where)
+        at = Point(self._score.epoch, self._score.n, self._score.at_ms)
+        change = None if start is None else self._point(start)
+        self.events.append(DriftEvent(kind=kind, at=at, change_point=change, direction=where, evidence=found))
+
+    def _point(self, start: int) -> Point:
+        mark = next(mark for mark in reversed(self._marks) if mark.part == start)
+        return Point(mark.epoch, mark.n, mark.at_ms)
+
+    def _state(self, watch: Watch | None) -> State:
+        return State(
+            self._part,
+            self._sums,
+            self._up,
+            self._down,
+            self._repeat,
+            self._weights,
+            self._run,
+            self._score.value,
+            self._marks,
+            self._recent,
+            self._course,
+            watch,
+        )

@@ -1,0 +1,137 @@
+"""A stream's state as bytes: a fixed layout for a number of CUSUMs, under 512 bytes; the evidence ring apart, see `ring`.
+
+Starts are kept once, in a list of marks, and named by their place in it; a CUSUM at zero starts at the next part.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from streams.monitors import ring
+from streams.monitors.rules import LANE, MASK, SHIFT
+from streams.monitors.state import Course, Learning, Mark, Saved, State, referenced
+
+VERSION = 1
+LANES = 4
+_AT_ZERO = 255
+_HEAD = struct.Struct("<7BQiIi2QdHHBI")
+_CUSUM = struct.Struct("<iB")
+_MARK = (5, 7, 5, 6)  # bytes of part, epoch, n, at_ms
+_MARK_SIZE = sum(_MARK)
+_WEIGHTS = LANES * LANE // 8
+_CHANNELS = 3  # CUSUMs beside those of the tables: tail up, tail down, repeats
+_LOWERED, _LEARNING, _SAVED = 1, 2, 4
+
+
+def size(tables: int) -> int:
+    """Bytes of a packed state: 410 for seven tables, 476 for nine."""
+    cusums = tables + _CHANNELS
+    return _HEAD.size + 2 * _WEIGHTS + cusums * (_CUSUM.size + _MARK_SIZE) + _saved_format(tables).size
+
+
+def pack(state: State) -> bytes:
+    marks = referenced(state)
+    cusums = (*state.sums, state.up, state.down, state.repeat)
+    parts = [_head(state), state.weights.to_bytes(_WEIGHTS, "little", signed=True)]
+    place = {mark.part: i for i, mark in enumerate(marks)}
+    parts += [_CUSUM.pack(value >> SHIFT, place[value & MASK] if value > MASK else _AT_ZERO) for value in cusums]
+    parts += [_pack_mark(mark) for mark in marks]
+    parts += [bytes((len(cusums) - len(marks)) * _MARK_SIZE), _pack_saved(state.course.saved, len(state.sums))]
+    return b"".join(parts)
+
+
+def pack_evidence(state: State) -> bytes:
+    """906 bytes: see `ring`."""
+    return ring.pack(state.course.ladder, state.recent)
+
+
+def unpack(data: bytes, evidence: bytes | None = None) -> State:
+    """What was packed. Without its evidence events say less, nothing else. Raises ValueError for another version or length."""
+    if not data or data[0] != VERSION or len(data) != size(data[1]):
+        raise ValueError(f"{len(data)} bytes that start with {data[:2].hex()} are no state of version {VERSION}")
+    head = _HEAD.unpack_from(data)
+    _, tables, marked, mode, direction, alarm, flags, part, frozen, run, back, first, second, last, *learning = head
+    at = _HEAD.size
+    weights = _weights(data, at)
+    at += _WEIGHTS
+    cusums = tables + _CHANNELS
+    where = at + cusums * _CUSUM.size
+    marks = tuple(_mark(data, where + i * _MARK_SIZE) for i in range(marked))
+    values = [_value(data, at + i * _CUSUM.size, marks, part + 1) for i in range(cusums)]
+    saved = _saved(data, where + cusums * _MARK_SIZE, tables) if flags & _SAVED else None
+    ladder, recent = ring.unpack(evidence) if evidence is not None else ((), b"")
+    course = Course(
+        mode=mode,
+        direction=direction,
+        back=back,
+        alarm=alarm,
+        lowered=bool(flags & _LOWERED),
+        frozen=frozen,
+        onsets=(first, second),
+        learning=Learning(*learning) if flags & _LEARNING else None,
+        saved=saved,
+        ladder=ladder,
+    )
+    up, down, repeat = values[tables:]
+    return State(part, tuple(values[:tables]), up, down, repeat, weights, run, last, marks, recent, course, None)
+
+
+def _head(state: State) -> bytes:
+    course = state.course
+    flags = _LOWERED * course.lowered | _LEARNING * (course.learning is not None) | _SAVED * (course.saved is not None)
+    return _HEAD.pack(
+        VERSION,
+        len(state.sums),
+        len(referenced(state)),
+        course.mode,
+        course.direction,
+        course.alarm,
+        flags,
+        state.part,
+        course.frozen,
+        state.run,
+        course.back,
+        *course.onsets,
+        state.last,
+        *(course.learning or Learning()),
+    )
+
+
+def _pack_mark(mark: Mark) -> bytes:
+    return b"".join(value.to_bytes(width, "little") for value, width in zip(mark, _MARK, strict=True))
+
+
+def _mark(data: bytes, at: int) -> Mark:
+    values = []
+    for width in _MARK:
+        values.append(int.from_bytes(data[at : at + width], "little"))
+        at += width
+    return Mark(*values)
+
+
+def _value(data: bytes, at: int, marks: tuple[Mark, ...], following: int) -> int:
+    value, place = map(int, _CUSUM.unpack_from(data, at))
+    return (value << SHIFT) + (following if place == _AT_ZERO else marks[place].part)
+
+
+def _weights(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + _WEIGHTS], "little", signed=True)
+
+
+def _saved_format(tables: int) -> struct.Struct:
+    return struct.Struct(f"<{tables}i2iIi")
+
+
+def _pack_saved(saved: Saved | None, tables: int) -> bytes:
+    layout = _saved_format(tables)
+    if saved is None:
+        return bytes(layout.size + _WEIGHTS)
+    fixed = layout.pack(*saved.sums, saved.up, saved.down, saved.run, saved.back)
+    return fixed + saved.weights.to_bytes(_WEIGHTS, "little", signed=True)
+
+
+def _saved(data: bytes, at: int, tables: int) -> Saved:
+    layout = _saved_format(tables)
+    *sums, up, down, run, back = layout.unpack_from(data, at)
+    weights = _weights(data, at + layout.size)
+    return Saved(sums=tuple(sums), up=up, down=down, weights=weights, run=run, back=back)

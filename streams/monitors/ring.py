@@ -1,0 +1,89 @@
+"""What the stream's latest scores looked like: exact for the last few hundred, in ever longer blocks further back. Under 1 kB.
+
+The last 192 to 255 symbols are kept as they are; every 64 that drop out become a block of counts, and where a level holds three
+blocks the two oldest join into one of twice the length (M. Datar et al., Maintaining Stream Statistics over Sliding Windows, SIAM
+J. Comput. 31 (2002) 1794). So a change is shown with a grain of a third of its age, up to 32,000 parts back.
+"""
+
+from __future__ import annotations
+
+import struct
+
+RECENT = 256
+BLOCK = 64
+LEVELS = 8
+PER_LEVEL = 2
+Block = tuple[int, ...]
+Ladder = tuple[tuple[Block, ...], ...]  # a level's blocks, oldest first; level i holds blocks of 64 << i parts
+BYTES = tuple(bytes([symbol]) for symbol in range(256))
+MOST_BINS = 20
+_BLOCK = f"<{MOST_BINS}H"
+_HEAD = 2 + LEVELS
+SIZE = _HEAD + RECENT + LEVELS * PER_LEVEL * 2 * MOST_BINS
+
+
+def pushed(ladder: Ladder, symbols: bytes, bins: int) -> Ladder:
+    """With the counts of one more block of symbols."""
+    block: Block | None = counted(symbols, bins)
+    levels = []
+    for level in range(LEVELS):
+        blocks = ladder[level] if level < len(ladder) else ()
+        if block is not None:
+            blocks = (*blocks, block)
+            block = None
+            if len(blocks) > PER_LEVEL:
+                block = tuple(a + b for a, b in zip(blocks[0], blocks[1], strict=True))
+                blocks = blocks[2:]
+        levels.append(blocks)
+    return trimmed(levels)
+
+
+def counted(symbols: bytes, bins: int) -> Block:
+    return tuple(symbols.count(symbol) for symbol in range(bins))
+
+
+def since(ladder: Ladder, recent: bytes, parts: int, bins: int) -> tuple[int, ...]:
+    """Counts of about the last `parts` symbols: exact up to 192, else whole blocks, those that lie in them at least by half."""
+    if parts <= len(recent):
+        return counted(recent[len(recent) - parts :], bins)
+    total, covered = counted(recent, bins), len(recent)
+    for level, blocks in enumerate(ladder):
+        length = BLOCK << level
+        for block in reversed(blocks):
+            if parts - covered < length / 2:
+                return total
+            total = tuple(a + b for a, b in zip(total, block, strict=True))
+            covered += length
+    return total
+
+
+def pack(ladder: Ladder, recent: bytes) -> bytes:
+    """906 bytes: number of recent symbols, of bins, of blocks a level; the symbols; the blocks (20 x uint16, little-endian)."""
+    bins = len(ladder[0][0]) if ladder else 0
+    levels = [*ladder, *[()] * (LEVELS - len(ladder))]
+    blocks = [block for level in levels for block in (*level, *[()] * (PER_LEVEL - len(level)))]
+    head = bytes([len(recent), bins, *map(len, levels)])
+    return (
+        head
+        + recent.ljust(RECENT, b"\0")
+        + b"".join(struct.pack(_BLOCK, *block, *[0] * (MOST_BINS - len(block))) for block in blocks)
+    )
+
+
+def unpack(data: bytes) -> tuple[Ladder, bytes]:
+    """The ladder and the recent symbols. Raises ValueError for another length than `pack` gives."""
+    if len(data) != SIZE:
+        raise ValueError(f"{len(data)} bytes of evidence, where {SIZE} are packed")
+    counts = iter(list(struct.iter_unpack(_BLOCK, data[_HEAD + RECENT :])))
+    levels = []
+    for held in data[2:_HEAD]:
+        blocks = [next(counts)[: data[1]] for _ in range(PER_LEVEL)]
+        levels.append(tuple(blocks[:held]))
+    return trimmed(levels), data[_HEAD : _HEAD + data[0]]
+
+
+def trimmed(levels: list[tuple[Block, ...]]) -> Ladder:
+    """Without the empty levels at the end."""
+    while levels and not levels[-1]:
+        levels.pop()
+    return tuple(levels)
