@@ -12,7 +12,7 @@ from schemas.evidence import ChallengeStampV1
 from schemas.ids import Inspection, Name, Station
 
 Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Trigger = Literal["parts", "shift", "changeover", "model_set", "manual", "limit"]
+Trigger = Literal["start", "parts", "shift", "changeover", "model_set", "manual", "limit"]
 SetId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -72,7 +72,10 @@ class ChallengeScheduleV1(Message):
 
 
 class ChallengeDueV1(Message):
-    """This set must be run now. Challenge, engineers -> gateway. set: also the id of its answer."""
+    """This set must be run now. Challenge, engineers -> gateway. set: also the id of its answer.
+
+    start: the first set of a schedule. who, why: of a person's own set (manual, limit).
+    """
 
     TYPE = "verdictline.challenge.due.v1"
     station: Station
@@ -83,11 +86,14 @@ class ChallengeDueV1(Message):
     parts: tuple[Name, ...] = ()
     due_at: Time
     answer_by: Time
+    who: Text | None = None
+    why: Text | None = None
 
 
 class ChallengeItemV1(Message):
-    """One challenge part and its answer. caught: defect: not passed; golden: passed. scores: by view.
+    """One challenge part and its answer. caught: defect: judged, and not passed; golden: passed. scores: by view.
 
+    no_verdict is no answer: a station whose models are away has proven nothing.
     margin: by how much the highest ratio of score to threshold exceeds 1, as a share (0.3 = 30 % above).
     """
 
@@ -102,7 +108,8 @@ class ChallengeItemV1(Message):
 class ChallengeResultV1(Message):
     """What became of a set. Challenge -> engineers, wall, report. margin_cusum: of the margins, alarm at its limit.
 
-    overdue: the set was not answered in time; unanswered: its parts without a verdict.
+    overdue: the set was not answered in time; unanswered: its parts without a verdict, or with no_verdict. margin_cusum: once
+    there were enough passes to learn from. at: append time of the last answer, or `answer_by`.
     """
 
     TYPE = "verdictline.challenge.result.v1"
@@ -152,7 +159,8 @@ class SuspectPartV1(Message):
 class SuspectWindowV1(Message):
     """The parts since the last set that passed, published when one is missed. Challenge -> containment, MES.
 
-    page, pages: long windows come in several messages.
+    Every part comes once: a second miss in a row publishes those since the first, and the set that passes at last those that
+    were judged before it. disposition: as first judged. page, pages: long windows come in several messages.
     """
 
     TYPE = "verdictline.challenge.window.v1"

@@ -1,0 +1,105 @@
+"""What becomes of a set: its result, what that proves of the station, and which parts are suspect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.challenge import ChallengeResultV1
+from schemas.envelope import from_millis
+from streams.monitors.challenge.answers import escaped, items, unanswered, what_failed
+from streams.monitors.challenge.course import Followed, follow
+from streams.monitors.challenge.memory import Answer, Line, OpenSet
+from streams.monitors.challenge.turn import Turn
+
+
+def miss(turn: Turn, found: OpenSet, answer: Answer) -> OpenSet:
+    """A defect was let through: the station is not proven from here on, whatever the rest of its set says."""
+    line = turn.line(found.due.product, found.due.proof)
+    _fail(turn, line, found.due.set, f"{answer.item.stamp.part} passed", answer.offset, answer.at_ms)
+    found = turn.open[found.due.set] = replace(found, missed=True)
+    return found
+
+
+def unasked(turn: Turn, answer: Answer) -> None:
+    """A master that nobody asked for was seen. It proves nothing unless it was let through."""
+    if not escaped(answer):
+        return
+    stamp = answer.item.stamp
+    line = turn.line(answer.product, stamp.proof)
+    _fail(turn, line, stamp.set, f"{stamp.part} passed", answer.offset, answer.at_ms)
+    result = ChallengeResultV1(
+        station=turn.state.station,
+        product=answer.product,
+        proof=stamp.proof,
+        set=stamp.set,
+        trigger="manual",
+        passed=False,
+        items=(answer.item,),
+        at=from_millis(answer.at_ms),
+    )
+    turn.finish(stamp.set)
+    turn.say(f"{stamp.set}/result", stamp.set, result)
+
+
+def close(turn: Turn, found: OpenSet, *, at_ms: int, until: int) -> None:
+    """All answers are there, or time is over (at_ms: then). until: offset in verdict.v1 up to which parts are suspect."""
+    due, silent, failed = found.due, unanswered(found), what_failed(found)
+    turn.finish(due.set)
+    line = turn.line(due.product, due.proof)
+    followed = follow(line.course, items(found), passed=not failed)
+    line = turn.put(replace(line, course=followed.course))
+    turn.say(f"{due.set}/result", due.set, _result(turn, found, followed, from_millis(at_ms)))
+    if not failed:
+        _pass(turn, line, found, until, at_ms)
+    elif found.missed or not (silent or any(map(escaped, found.answers))):
+        turn.put(replace(line, proven=False, why=failed, set=due.set, faulty=line.faulty or found.missed))
+    else:
+        _fail(turn, line, due.set, failed, until, at_ms)
+
+
+def _pass(turn: Turn, line: Line, found: OpenSet, until: int, at_ms: int) -> None:
+    """Proven since the set's first answer: parts judged meanwhile count as judged after it."""
+    first = until if found.first is None else found.first
+    if line.faulty:
+        line = replace(line, unsafe=line.unsafe - found.behind)
+        line = turn.suspect(line, found.due.set, first, at_ms)
+    why = f"{len(found.due.parts)} of {len(found.due.parts)} challenge parts were answered as they should"
+    turn.put(
+        replace(
+            line,
+            proven=True,
+            why=why,
+            set=found.due.set,
+            last_pass=found.due.set,
+            last_pass_ms=at_ms,
+            since_pass=found.behind,
+            window_from=first,
+            unsafe=found.behind,
+            faulty=False,
+        )
+    )
+
+
+def _fail(turn: Turn, line: Line, set: str, why: str, until: int, at_ms: int) -> None:
+    line = turn.suspect(line, set, until, at_ms)
+    turn.put(replace(line, proven=False, why=why, set=set, faulty=True))
+
+
+def _result(turn: Turn, found: OpenSet, followed: Followed, at: datetime) -> ChallengeResultV1:
+    due, failed = found.due, what_failed(found)
+    return ChallengeResultV1(
+        station=turn.state.station,
+        product=due.product,
+        proof=due.proof,
+        set=due.set,
+        trigger=due.trigger,
+        passed=not failed,
+        items=items(found),
+        unanswered=unanswered(found),
+        overdue=bool(unanswered(found)) and at == due.answer_by,
+        margin_cusum=followed.cusum,
+        margin_limit=followed.limit,
+        margin_alarm=followed.alarm,
+        at=at,
+    )
