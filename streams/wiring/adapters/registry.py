@@ -1,24 +1,25 @@
 """Policies and model sets: every version for ever, which is in force where, and the acts that changed it.
 
-Follows policy.v1 and model-set.v1 in a thread of its own; answers come from memory. Knows no rule of a policy.
+Follows policy.v1 and model-set.v1 in a thread of its own; answers come from memory. Knows no rule of a policy. Who needs
+baselines too takes `BaselineRegistry`.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from confluent_kafka import KafkaException, TopicPartition
 
 from schemas.act import ActV1
 from schemas.codec import SCHEMA_BASE, enveloped
 from schemas.common import Message, digest
-from schemas.envelope import ContractError, Envelope, Record, rfc3339
+from schemas.envelope import ContractError, Envelope, Received, Record, rfc3339
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from schemas.topics import ACT
@@ -30,6 +31,7 @@ LOG = logging.getLogger(__name__)
 SOURCE = "urn:verdictline:registry"
 _WAKE_S = 0.25
 _AGAIN_S = 1.0
+OF_A_BASELINE = ("baseline_in_force", "baseline_retired")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +52,31 @@ class Published:
     changed: bool
 
 
+class Followed(Protocol):
+    """A topic as read so far: what a registry fills."""
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def skipped(self) -> int: ...
+
+    def take(self, received: Received) -> None: ...
+
+
 class Registry:
-    """`with Registry(client) as registry:` follows both topics until it is left. Any thread may ask it; one a process is enough.
+    """`with Registry(client) as registry:` follows its topics until it is left. Any thread may ask it; one a process is enough.
 
     client: settings of the Kafka client. Nothing fails while Kafka is away, but what was never read raises Unavailable.
+    more: what else is followed, in the same thread.
     """
 
-    def __init__(self, client: Mapping[str, Any], *, timeout_s: float = 10.0) -> None:
+    def __init__(self, client: Mapping[str, Any], *, timeout_s: float = 10.0, more: Sequence[Followed] = ()) -> None:
         self._client = dict(client)
         self._timeout_s = timeout_s
         self._policies, self._model_sets = policies(), model_sets()
-        self._shelves: dict[str, Shelf[Any, Any]] = {shelf.topic: shelf for shelf in (self._policies, self._model_sets)}
+        followed: list[Followed] = [self._policies, self._model_sets, *more]
+        self._shelves = {one.topic: one for one in followed}
         self._at = dict.fromkeys(self._shelves, 0)
         self._complete = False
         self._changed = threading.Condition()
@@ -90,11 +106,11 @@ class Registry:
         return sum(shelf.skipped for shelf in self._shelves.values())
 
     def wait_ready(self, timeout_s: float | None = None) -> None:
-        """Return when both topics have been read to the end once. Raises Unavailable with the reason."""
+        """Return when all topics have been read to the end once. Raises Unavailable with the reason."""
         self._await(lambda: self._complete, self._timeout_s if timeout_s is None else timeout_s)
 
     def refresh(self) -> None:
-        """Read both topics to the ends that they have now. Raises Unavailable."""
+        """Read all topics to the ends that they have now. Raises Unavailable."""
         try:
             wanted = {name: end for (name, _), end in ends(self._client, list(self._at), timeout_s=self._timeout_s).items()}
         except (KafkaUnreachable, KafkaRefused, KafkaException) as error:
@@ -171,20 +187,23 @@ class Registry:
         where = where_of(message.product, message.station)
         before = shelf.pointers.get(where)
         changed = before is None or before.digest != pointer.digest
-        now = datetime.now(UTC)
-        act = ActV1(act=shelf.act, where=where, digest=pointer.digest, who=pointer.who, why=pointer.why, at=now)
-        once = f"{where}/{pointer.digest}/{rfc3339(now)}"
+        act = ActV1(act=shelf.act, where=where, digest=pointer.digest, who=pointer.who, why=pointer.why, at=datetime.now(UTC))
+        return self._put(act, None if pointer.digest in shelf.versions else message, pointer if changed else None)
+
+    def _put(self, act: ActV1, version: Message | None, pointer: Message | None) -> Published:
+        """Write what is not there yet, in this order, then the act where it is not recorded; return when it is read back."""
+        once = f"{act.where}/{act.digest}/{rfc3339(act.at)}"
         try:
-            if pointer.digest not in shelf.versions:
-                self._write(_record(message, id=pointer.digest, key=pointer.digest, subject=where, time=now))
-            if changed:
-                self._write(_record(pointer, id=once, key=where, subject=where, time=now))
-            if changed or not self._recorded(where, shelf.act, pointer.digest):
-                self._write(_record(act, id=f"{once}/act", key=where, subject=where, time=now))
+            if version is not None:
+                self._write(keyed(version, id=act.digest, key=act.digest, subject=act.where, time=act.at))
+            if pointer is not None:
+                self._write(keyed(pointer, id=once, key=act.where, subject=act.where, time=act.at))
+            if pointer is not None or not self._recorded(act):
+                self._write(keyed(act, id=f"{once}/act", key=act.where, subject=act.where, time=act.at))
         except KafkaUnreachable as error:
             raise Unavailable(str(error)) from error
         self.refresh()
-        return Published(digest=pointer.digest, where=where, changed=changed)
+        return Published(digest=act.digest, where=act.where, changed=pointer is not None)
 
     @cached_property
     def _writer(self) -> Writer:
@@ -198,24 +217,28 @@ class Registry:
             del self._writer  # it keeps what failed
             raise
 
-    def _recorded(self, where: str, kind: str, named: str) -> bool:
-        """Whether the last act about this pointer names this version."""
+    def _recorded(self, wanted: ActV1) -> bool:
+        """Whether the last act of its kind about this pointer names the same version."""
+        last = self._last_act(wanted.where, OF_A_BASELINE if wanted.act in OF_A_BASELINE else (wanted.act,))
+        return last is not None and (last.act, last.digest) == (wanted.act, wanted.digest)
+
+    def _last_act(self, where: str, kinds: Sequence[str]) -> ActV1 | None:
         last = None
         for received in read_all(self._client, [ACT]):
             try:
                 act = ActV1.read(received.value or b"")
             except ContractError:
                 continue
-            if (act.where, act.act) == (where, kind):
-                last = act.digest
-        return last == named
+            if act.where == where and act.act in kinds:
+                last = act
+        return last
 
     def _await(self, done: Callable[[], bool], timeout_s: float) -> None:
         if not self._thread.is_alive():
             raise RuntimeError("the registry does not follow: start() it, or use `with`")
         with self._changed:
             if not self._changed.wait_for(done, timeout_s):
-                raise Unavailable(f"policies and model sets could not be read within {timeout_s:.0f} s: {self._fault}")
+                raise Unavailable(f"{', '.join(self._shelves)} could not be read within {timeout_s:.0f} s: {self._fault}")
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -227,7 +250,7 @@ class Registry:
             except (KafkaRefused, KafkaUnreachable, KafkaException) as error:
                 with self._changed:
                     self._fault = str(error)
-                LOG.warning("policies and model sets cannot be followed: %s", error)
+                LOG.warning("%s cannot be followed: %s", ", ".join(self._shelves), error)
                 self._stop.wait(_AGAIN_S)
 
     def _read(self, reader: Reader, first_end: Mapping[str, int]) -> None:
@@ -243,7 +266,8 @@ class Registry:
                 self._changed.notify_all()
 
 
-def _record(message: Message, *, id: str, key: str, subject: str, time: datetime) -> Record:
+def keyed(message: Message, *, id: str, key: str, subject: str, time: datetime) -> Record:
+    """The record of a version, pointer, state or act."""
     envelope = Envelope(
         id=id,
         source=SOURCE,

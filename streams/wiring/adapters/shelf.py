@@ -15,13 +15,20 @@ from schemas.policy import PointerV1, PolicyV1
 from schemas.topics import MODEL_SET, POLICY
 
 LOG = logging.getLogger(__name__)
+CURRENT = "current/"
 V = TypeVar("V", PolicyV1, ModelSetV1)
 P = TypeVar("P", PointerV1, ModelSetPointerV1)
 
 
 def where_of(product: str, station: str | None) -> str:
     """The pointer's key."""
-    return f"current/{product}" if station is None else f"current/{product}/{station}"
+    return f"{CURRENT}{product}" if station is None else f"{CURRENT}{product}/{station}"
+
+
+def insist_on_digest(key: str, value: bytes) -> None:
+    """A version's key is the digest of its content, also of fields that this program does not know. Raises ContractError."""
+    if (found := hashlib.sha256(canonical(json.loads(value))).hexdigest()) != key:
+        raise ContractError("bad_digest", f"the content of {key} has digest {found}")
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Shelf(Generic[V, P]):
             LOG.warning("%s offset %d is left out: %s", received.topic, received.offset, error)
 
     def _take(self, key: str, received: Received) -> None:
-        if key.startswith("current/"):
+        if key.startswith(CURRENT):
             self._point(key, received.value)
         elif received.value is not None and received.header("ce_type") == self.version.TYPE:
             self._add(key, received.value)
@@ -54,8 +61,7 @@ class Shelf(Generic[V, P]):
 
     def _add(self, key: str, value: bytes) -> None:
         message = self.version.read(value)
-        if (found := hashlib.sha256(canonical(json.loads(value))).hexdigest()) != key:
-            raise ContractError("bad_digest", f"the content of {key} has digest {found}")
+        insist_on_digest(key, value)
         self.versions[key] = message
 
     def _point(self, key: str, value: bytes | None) -> None:
