@@ -7,6 +7,7 @@ from typing import Literal
 
 from schemas.topics import (
     CAPTURE,
+    CHALLENGE,
     DRIFT,
     EMBEDDING,
     EVIDENCE,
@@ -14,7 +15,7 @@ from schemas.topics import (
     VERDICT,
 )
 
-Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift"]
+Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,13 @@ PIPELINE: tuple[Row, ...] = (
         writes=(DRIFT,),
         engine="faust",
         answers="Do the scores still look like the baseline?",
+    ),
+    Row(
+        name="challenge",
+        reads=(VERDICT, CHALLENGE),
+        writes=(CHALLENGE,),
+        engine="faust",
+        answers="Would this station still find a defect?",
     ),
 )
 

@@ -145,6 +145,22 @@ def read_all(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: flo
             todo -= {key for key in todo if reader.at[key] >= end[key]}
 
 
+def read_between(client: Mapping[str, Any], place: Key, begin: int, end: int, *, timeout_s: float = 30.0) -> Iterator[Received]:
+    """One partition's records from offset `begin` up to `end`, which is not read, as far as there are any now.
+
+    place: topic, partition. timeout_s: longest silence. Raises KafkaUnreachable, KafkaRefused.
+    """
+    end = min(end, ends(client, [place[0]], timeout_s=timeout_s)[place])
+    if begin >= end:
+        return
+    with Reader(client, [TopicPartition(*place, begin)], wait_ms=20) as reader:
+        while reader.at[place] < end:
+            records = reader.take(timeout_s)
+            if records is None:
+                raise unreachable(client, TimeoutError(f"no record for {timeout_s:.0f} s"))
+            yield from (record for record in records if record.offset < end)
+
+
 def follow(
     client: Mapping[str, Any],
     topics: Sequence[str],
