@@ -65,6 +65,7 @@ ALLOWED: dict[str, set[str]] = {
         "psutil",
         "requests",
         "rich",
+        "river",
         "structlog",
     }
     | {"testcontainers", "tritonclient"},
