@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,9 +19,10 @@ from schemas.capture import Context, TicketV1, capture_envelope
 from schemas.codec import enveloped, record_of
 from schemas.common import Purpose, canonical, fault
 from schemas.envelope import Record
-from schemas.evidence import AnnouncedV1, ViewV1
+from schemas.evidence import AnnouncedV1, ChallengeStampV1, ViewV1
 from schemas.ids import InspectionId, evidence_id
 from streams.capture.image_header import BYTE_LIMIT, PIXEL_LIMIT, sniff
+from streams.capture.stamps import KeptStamp, Stamp, first_kept
 from streams.fates import Unprocessable
 
 SERIALS_KEPT = 10_000
@@ -68,7 +69,8 @@ class Capture:
 
     views_expected: how many views the station should give; None: as many as there are. acquisition: see
     `acquisition_digest`. captured_at: shutter, aware; None: the gateway's clock when it takes the capture.
-    visit: None counts the visits of a known serial.
+    visit: None counts the visits of a known serial. tool: what made the part (mould, cavity, cutter). challenge: the part has
+    a known answer; its purpose must say so.
     """
 
     station: str
@@ -82,34 +84,8 @@ class Capture:
     visit: int | None = None
     captured_at: datetime | None = None
     gate_time_s: float | None = None
-
-
-class Stamp(Protocol):
-    """What is in force for a product at a station: digests of policy and model set."""
-
-    @property
-    def policy(self) -> str: ...
-    @property
-    def model_set(self) -> str: ...
-    @property
-    def decide_within_s(self) -> float: ...
-
-
-class Stamps(Protocol):
-    """Where stamps come from: answers at once, from what it has read."""
-
-    def stamp(self, product: str, station: str) -> Stamp | None:
-        """None: nothing is in force there. Raises Unavailable while it has not been able to read yet."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptStamp:
-    """A stamp as the outbox remembers it."""
-
-    policy: str
-    model_set: str
-    decide_within_s: float
+    tool: str | None = None
+    challenge: ChallengeStampV1 | None = None
 
 
 def acquisition_digest(**setting: str | float | int) -> str:
@@ -148,19 +124,14 @@ class StationMemory:
 
     def load(self, snapshot: Mapping[str, Any]) -> None:
         self.visits = {serial: (visit, inspection) for serial, (visit, inspection) in snapshot["visits"].items()}
-        self.stamps = {product: KeptStamp(**stamp) for product, stamp in snapshot["stamps"].items()}
+        self.stamps = {product: KeptStamp.load(stamp) for product, stamp in snapshot["stamps"].items()}
 
     def dump(self) -> dict[str, Any]:
-        stamps = {
-            product: {"policy": s.policy, "model_set": s.model_set, "decide_within_s": s.decide_within_s}
-            for product, s in self.stamps.items()
-        }
-        return {"visits": self.visits, "stamps": stamps}
+        return {"visits": self.visits, "stamps": {product: stamp.dump() for product, stamp in self.stamps.items()}}
 
     def saw(self, announced: AnnouncedV1) -> None:
-        kept = KeptStamp(policy=announced.policy, model_set=announced.model_set, decide_within_s=announced.decide_within_s)
-        if self.stamps.get(announced.product) != kept:
-            self.stamps[announced.product] = kept
+        before = self.stamps.get(announced.product)
+        self.stamps[announced.product] = first_kept(announced) if before is None else before.after(announced)
         if announced.serial is not None:
             self.visits.pop(announced.serial, None)
             self.visits[announced.serial] = (announced.visit, announced.inspection)
@@ -170,6 +141,11 @@ class StationMemory:
     def replay(self, head: bytes) -> None:
         """`saw`, from an outbox entry's head."""
         self.saw(AnnouncedV1.read(unpack(head)[1]))
+
+    def stamp(self, capture: Capture) -> Stamp | None:
+        """What its product was stamped with last."""
+        kept = self.stamps.get(capture.product)
+        return None if kept is None else kept.of(capture.acquisition, [view.name for view in capture.views])
 
     def visit_of(self, serial: str | None) -> tuple[int, str | None]:
         """(number of this visit, the inspection before it)."""
@@ -191,6 +167,7 @@ def announce(
             station=capture.station,
             product=capture.product,
             lot=capture.lot,
+            tool=capture.tool,
             serial=capture.serial,
             visit=capture.visit or visit,
             previous=previous,
@@ -203,6 +180,8 @@ def announce(
             captured_at=capture.captured_at or now,
             gate_time_s=capture.gate_time_s,
             decide_within_s=stamp.decide_within_s,
+            baselines=dict(stamp.baselines),
+            challenge=capture.challenge,
         )
     except ValidationError as error:
         raise Unprocessable("bad_data", fault(error)[1]) from error
@@ -232,6 +211,7 @@ def ticket(view: ViewV1, uri: str) -> TicketV1:
 
 def context(announced: AnnouncedV1, view: ViewV1) -> Context:
     """What the headers of this view's image say."""
+    stands_on = announced.baselines.get(view.view)
     return Context(
         inspection=announced.inspection,
         station=announced.station,
@@ -239,6 +219,7 @@ def context(announced: AnnouncedV1, view: ViewV1) -> Context:
         views=announced.views_expected,
         product=announced.product,
         lot=announced.lot,
+        tool=announced.tool,
         serial=announced.serial,
         visit=announced.visit,
         acquisition=announced.acquisition,
@@ -246,6 +227,7 @@ def context(announced: AnnouncedV1, view: ViewV1) -> Context:
         model_set=announced.model_set,
         policy=announced.policy,
         decide_within_s=announced.decide_within_s,
+        baseline=stands_on.baseline if stands_on else None,
         sha256=view.sha256,
     )
 

@@ -7,11 +7,14 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from streams.capture.gateway import Capture, KeptStamp, View
+from schemas.evidence import BaselineStampV1
+from streams.capture.gateway import Capture, View
+from streams.capture.stamps import Stamp
 from streams.fates import Unavailable
 
 STATION = "plant/line-1/cam-1"
-STAMP = KeptStamp(policy="a" * 64, model_set="b" * 64, decide_within_s=5)
+BASELINE = BaselineStampV1(stream="d" * 64, baseline="e" * 64, state="active")
+STAMP = Stamp(policy="a" * 64, model_set="b" * 64, decide_within_s=5, baselines={"v1": BASELINE})
 
 
 def png(marker: int = 0, width: int = 8, height: int = 8, padding: int = 0) -> bytes:
@@ -37,16 +40,19 @@ def part(marker: int = 0, *, padding: int = 0, **changes: Any) -> Capture:
 
 
 class Fixed:
-    """Stamps for one product, or none while it is away."""
+    """Stamps for one product, or none while it is away. The first view stands on a baseline."""
 
     def __init__(self, product: str = "disc") -> None:
         self.product = product
         self.away = False
 
-    def stamp(self, product: str, station: str) -> KeptStamp | None:
+    def stamp(self, product: str, station: str) -> Stamp | None:
         if self.away:
             raise Unavailable("not read yet")
         return STAMP if product == self.product else None
+
+    def baseline_stamp(self, model_set: str, station: str, view: str, acquisition: str) -> BaselineStampV1 | None:
+        return STAMP.baselines.get(view)
 
 
 def bad_images(folder: Path) -> dict[str, str]:

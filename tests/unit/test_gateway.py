@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from schemas.capture import TICKET_TYPE, context_of
 from schemas.codec import Reader
 from schemas.envelope import Received, Record, envelope_of
-from schemas.evidence import AnnouncedV1
+from schemas.evidence import AnnouncedV1, BaselineStampV1, ChallengeStampV1
 from schemas.ids import inspection_id
 from schemas.topics import CAPTURE, EVIDENCE
 from streams.capture.gateway import (
@@ -28,16 +29,25 @@ from streams.capture.gateway import (
     steps,
     ticket,
 )
+from streams.capture.stamps import VIEWS_KEPT, Stamp, stamp_now
 from streams.fates import Unprocessable
-from tests.helpers.gateway import STAMP, STATION, bad_images, part, png
+from tests.helpers.gateway import BASELINE, STAMP, STATION, Fixed, bad_images, part, png
 
 NOW = datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC)
+RED_RABBIT = ChallengeStampV1(set="shift-1", part="rabbit-3", proof="digital", kind="defect", label="scratch")
 
 
-def announced_part(n: int = 0, memory: StationMemory | None = None, **changes: Any) -> AnnouncedV1:
+def announced_part(n: int = 0, memory: StationMemory | None = None, stamp: Stamp = STAMP, **changes: Any) -> AnnouncedV1:
     capture = part(n, **changes)
     views = [admit(view, Limits()) for view in capture.views]
-    return announce(capture, views, inspection_id(STATION, 7, n), STAMP, memory or StationMemory(), NOW)
+    return announce(capture, views, inspection_id(STATION, 7, n), stamp, memory or StationMemory(), NOW)
+
+
+def reopened(memory: StationMemory) -> StationMemory:
+    """As a new segment of the outbox gives it back."""
+    again = StationMemory()
+    again.load(json.loads(json.dumps(memory.dump())))
+    return again
 
 
 def test_every_bad_file_is_refused_with_its_reason(tmp_path: Path) -> None:
@@ -60,13 +70,12 @@ def test_a_serial_seen_again_is_the_next_visit_and_names_the_one_before() -> Non
     first = announced_part(0, memory, serial="S1")
     memory.saw(first)
     memory.replay(pack(announced_part(1, memory, serial="S2").json_bytes(), []))
-    again = StationMemory()
-    again.load(json.loads(json.dumps(memory.dump())))
+    again = reopened(memory)
     second = announced_part(2, again, serial="S1")
     assert (first.visit, first.previous) == (1, None)
     assert (second.visit, second.previous) == (2, first.inspection)
     assert again.visits.keys() == {"S1", "S2"}
-    assert again.stamps == {"disc": STAMP}
+    assert again.stamp(part()) == STAMP
 
 
 def test_serials_are_forgotten_oldest_first() -> None:
@@ -80,11 +89,52 @@ def test_serials_are_forgotten_oldest_first() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"product": "No Name"}, {"views": []}, {"views": [View("v1", png()), View("v1", png())]}, {"acquisition": "words"}],
+    [
+        {"product": "No Name"},
+        {"views": []},
+        {"views": [View("v1", png()), View("v1", png())]},
+        {"acquisition": "words"},
+        {"challenge": RED_RABBIT},  # purpose production: it would enter yield and baselines
+        {"challenge": RED_RABBIT, "purpose": "study"},
+        {"tool": ""},
+    ],
 )
 def test_what_breaks_the_contract_is_refused_by_name(changes: dict[str, Any]) -> None:
     with pytest.raises(Unprocessable, match="bad_data"):
         announced_part(0, **changes)
+
+
+def test_the_last_stamp_is_kept_by_acquisition_and_view_and_ends_with_its_model_set() -> None:
+    memory, other = StationMemory(), BaselineStampV1(stream="1" * 64, state="provisional")
+    memory.saw(announced_part(0, memory))
+    memory.saw(announced_part(1, memory, replace(STAMP, baselines={"v1": other}), acquisition="f" * 64))
+    for one in (memory, reopened(memory)):
+        assert [one.stamp(part(acquisition=light * 64)) for light in "cf"] == [STAMP, replace(STAMP, baselines={"v1": other})]
+        assert one.stamp(part(acquisition="9" * 64)) == replace(STAMP, baselines={})  # never seen: nothing is made up
+        assert one.stamp(part(product="board")) is None
+    memory.saw(announced_part(2, memory, replace(STAMP, model_set="2" * 64), acquisition="f" * 64))
+    assert [bool(kept.baselines) for light in "cf" if (kept := memory.stamp(part(acquisition=light * 64)))] == [False, True]
+
+
+def test_no_more_than_the_last_stamps_are_kept() -> None:
+    memory = StationMemory()
+    for n in range(VIEWS_KEPT + 5):
+        memory.saw(announced_part(n, memory, acquisition=f"{n:064x}"))
+    assert [bool(kept.baselines) for n in (4, 5) if (kept := memory.stamp(part(acquisition=f"{n:064x}")))] == [False, True]
+
+
+def test_each_view_is_stamped_with_what_it_stands_on() -> None:
+    assert stamp_now(Fixed(), "disc", STATION, "c" * 64, ["v1", "v2"]) == STAMP  # no baseline where there is no anomaly model
+    assert stamp_now(Fixed(), "board", STATION, "c" * 64, ["v1"]) is None
+    said = announced_part(0, views=[View("v1", png(1)), View("v2", png(2))], tool="mould-3")
+    assert said.baselines == {"v1": BASELINE}
+    contexts = [context_of(envelope_of(record.headers)) for record in steps(pack(said.json_bytes(), []), [png(1), png(2)])[1]]
+    assert [(context.baseline, context.tool) for context in contexts] == [(BASELINE.baseline, "mould-3"), (None, "mould-3")]
+
+
+def test_a_challenge_part_carries_its_answer() -> None:
+    said = announced_part(0, purpose="challenge", challenge=RED_RABBIT)
+    assert AnnouncedV1.read(said.json_bytes()).challenge == RED_RABBIT
 
 
 def received(record: Record) -> Received:

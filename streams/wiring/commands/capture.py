@@ -20,9 +20,9 @@ from schemas.ids import InspectionId, station_path
 from streams.capture.gateway import IMAGE_EXTENSIONS, Capture, Limits, Refused, View, acquisition_digest
 from streams.fates import Unavailable, Unprocessable
 from streams.settings import Settings
+from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.kafka import KafkaUnreachable, reach
 from streams.wiring.adapters.outbox import OutboxError
-from streams.wiring.adapters.registry import Registry
 from streams.wiring.commands.folder import Group, arriving, groups, strangers
 from streams.wiring.processors.gateway import Gateway, NothingInForce
 
@@ -49,6 +49,7 @@ class _Station:
     product: str
     views: int
     lot: str | None
+    tool: str | None
     purpose: Purpose
     acquisition: str
 
@@ -62,6 +63,7 @@ def capture(
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and take files that arrive, until Ctrl-C.")] = False,
     state: Annotated[Path | None, typer.Option(help="Folder that keeps the outbox.")] = None,
     lot: Annotated[str | None, typer.Option(help="Lot that all these parts belong to.")] = None,
+    tool: Annotated[str | None, typer.Option(help="What made them: mould, cavity, cutter.")] = None,
     purpose: Annotated[str, typer.Option(help="production, setup, challenge, study, rework or reinspection.")] = "production",
     acquisition: Annotated[
         str, typer.Option(help="Camera, lens, light and exposure, in any words: a digest of it is kept.")
@@ -77,6 +79,7 @@ def capture(
             product=product,
             views=views,
             lot=lot,
+            tool=tool,
             purpose=_purpose(purpose),
             acquisition=acquisition_digest(station=station, description=acquisition),
         )
@@ -116,7 +119,7 @@ def _run(batches: Iterator[Group], of: _Station, settings: Settings, rate: float
     reach(client, _REACH_S)
     told = _Told()
     with ExitStack() as stack:
-        registry = stack.enter_context(Registry(client))
+        registry = stack.enter_context(BaselineRegistry(client))
         registry.wait_ready()
         if registry.stamp(of.product, of.station) is None:
             raise NothingInForce(
@@ -156,6 +159,7 @@ def _hand_over(gateway: Gateway, of: _Station, group: Group, told: _Told, wait_s
                 acquisition=of.acquisition,
                 purpose=of.purpose,
                 lot=of.lot,
+                tool=of.tool,
             )
             told.announced.append(gateway.post(part, wait_s=wait_s).result())
             told.images += len(views)

@@ -24,8 +24,6 @@ from streams import metrics
 from streams.capture.gateway import (
     Capture,
     Limits,
-    Stamp,
-    Stamps,
     StationMemory,
     admit,
     announce,
@@ -33,6 +31,7 @@ from streams.capture.gateway import (
     steps,
     ticket,
 )
+from streams.capture.stamps import Stamp, Stamps, stamp_now
 from streams.fates import Unavailable, Unprocessable
 from streams.settings import Settings
 from streams.wiring.adapters.images import FileImages
@@ -333,7 +332,7 @@ class Gateway:
 
     def _draft(self, station: _Station, request: _Request, n: int) -> tuple[AnnouncedV1, Entry]:
         capture = request.capture
-        stamp = self._stamp(station, capture.product)
+        stamp = self._stamp(station, capture)
         if request.views is None:
             request.views = [admit(view, self._limits) for view in capture.views]
         inspection = inspection_id(station.name, station.outbox.epoch, n)
@@ -357,14 +356,15 @@ class Gateway:
             request.parts.append(ticket(said, uri).json_bytes())
             request.tickets.append(said.view)
 
-    def _stamp(self, station: _Station, product: str) -> Stamp:
+    def _stamp(self, station: _Station, capture: Capture) -> Stamp:
+        views = [view.name for view in capture.views]
         try:
-            stamp = self._stamps.stamp(product, station.name)
+            stamp = stamp_now(self._stamps, capture.product, station.name, capture.acquisition, views)
         except Unavailable:
-            stamp = station.memory.stamps.get(product)
+            stamp = station.memory.stamp(capture)
         if stamp is None:
             raise NothingInForce(
-                f"no policy and model set in force for product {product!r} at station {station.name!r}: "
+                f"no policy and model set in force for product {capture.product!r} at station {station.name!r}: "
                 f"see `verdictline policy show` and `verdictline fit`"
             )
         return stamp

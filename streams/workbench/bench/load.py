@@ -18,7 +18,7 @@ from streams.capture.image import prepare, use_one_thread
 from streams.evidence.tensors import ANOMALY_OUTPUTS, IMAGE, PROBABILITIES, Array, names
 from streams.evidence.tensors import EMBEDDING as EMBEDDING_TENSOR
 from streams.settings import Settings
-from streams.wiring.adapters.registry import Registry
+from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.triton import TritonClient
 from streams.wiring.processors.gateway import Gateway
 
@@ -53,7 +53,7 @@ def read_load(path: Path) -> Load:
 def run_load(load: Load, settings: Settings) -> dict[str, Any]:
     """Parts done, seconds they took, and latencies in ms where it was paced."""
     images = [path.read_bytes() for path in sorted(Path(load.images).iterdir())]
-    with Registry(settings.client()) as registry:
+    with BaselineRegistry(settings.client()) as registry:
         registry.refresh()
         if load.kind == "parts":
             return _parts(load, images, settings, registry)
@@ -66,7 +66,7 @@ def run_load(load: Load, settings: Settings) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- through the pipeline
-def _parts(load: Load, images: list[bytes], settings: Settings, registry: Registry) -> dict[str, Any]:
+def _parts(load: Load, images: list[bytes], settings: Settings, registry: BaselineRegistry) -> dict[str, Any]:
     gateway = Gateway(settings, registry, stations=load.stations)
     try:
         return asyncio.run(_submit(load, images, gateway))

@@ -11,8 +11,8 @@ import structlog
 
 from streams.capture.gateway import Capture, View, acquisition_digest
 from streams.settings import Settings
+from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.health import Health
-from streams.wiring.adapters.registry import Registry
 from streams.wiring.processors.gateway import Gateway
 from streams.workbench.demo.plan import Plan, StationPlan
 from streams.workbench.plant import FolderPlant, Part, Plant, SimulatedPlant
@@ -43,7 +43,7 @@ def capture_of(part: Part) -> Capture:
 
 def run_plant(plan: Plan, settings: Settings) -> bool:
     """Make and submit all parts, wait until Kafka has them. False where some were left in the outbox."""
-    with Registry(settings.client()) as registry:
+    with BaselineRegistry(settings.client()) as registry:
         registry.wait_ready()
         gateway = Gateway(settings, registry, stations=[station.name for station in plan.stations])
         health = Health(
