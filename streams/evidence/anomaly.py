@@ -16,6 +16,7 @@ def anomaly(answer: Mapping[str, Array], seen: Seen, *, p_value: float, calibrat
     """answer: a batch of one that `raw_score` has checked. p_value: conformal, of its score."""
     return AnomalyV1(
         **seen.fields(),
+        **seen.stamps(),
         score=float(answer["score"][0, 0]),
         score_mid=float(answer["score_mid"][0, 0]),
         score_deep=float(answer["score_deep"][0, 0]),

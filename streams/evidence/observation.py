@@ -34,3 +34,10 @@ class Seen:
             "image": self.image,
             "latency_ms": round(self.latency_ms, 3),
         }
+
+    def stamps(self) -> dict[str, Any]:
+        """What a monitor of scores must know besides: the headers of an image say it, a request for geometry does not."""
+        part = self.part
+        if isinstance(part, SegmentRequestV1):
+            return {}
+        return {"lot": part.lot, "tool": part.tool, "policy": part.policy, "baseline": part.baseline}

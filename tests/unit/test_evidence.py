@@ -24,7 +24,7 @@ from tests.helpers.stage_models import full_set, image_classifier_set
 D = "cd" * 32
 PART = Context(
     inspection=str(inspection_id("a/b/c", 5, 7)), station="a/b/c", view="v1", views=2, product="disc", acquisition=D,
-    purpose="study", model_set=D, policy=D, decide_within_s=5, sha256=D,
+    purpose="study", model_set=D, policy=D, decide_within_s=5, sha256=D, lot="L7", tool="mould-3", baseline="ef" * 32,
 )  # fmt: skip
 SEEN = Seen(
     part=PART,
@@ -51,6 +51,7 @@ def test_anomaly_repeats_the_part_and_keeps_the_raw_score() -> None:
         3,
         1.235,
     )
+    assert (message.lot, message.tool, message.policy, message.baseline) == ("L7", "mould-3", D, "ef" * 32)
 
 
 def test_heat_maps_and_embeddings_are_fp16_and_finite_whatever_the_model_gives() -> None:
