@@ -13,6 +13,7 @@ from schemas.ids import Inspection, Name, Station
 
 Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Trigger = Literal["start", "parts", "shift", "changeover", "model_set", "manual", "limit"]
+PaintedDefect = Literal["scratch", "spot"]
 SetId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -51,7 +52,9 @@ class ChallengeScheduleV1(Message):
     """When a station must prove itself. Engineers -> challenge. The last word for station, product and proof counts.
 
     shifts: local times of day in `zone` (IANA name) at which a shift begins. within_s: a set that is not answered by then
-    counts as missed. limit_sizes_px, limit_contrast: graded defects that are painted on today's good images, once a shift.
+    counts as missed. limit_*: graded defects that are painted on today's good images once a shift: their sizes (length of a
+    scratch, diameter of a spot) and how often each, contrast as a share of the grey-level range (negative is darker).
+    limit_reference_px: the detection limit that this station must keep; without one its first sets say what it can.
     """
 
     TYPE = "verdictline.challenge.schedule.v1"
@@ -64,8 +67,11 @@ class ChallengeScheduleV1(Message):
     after_changeover: bool = False
     after_model_set: bool = False
     within_s: float = Field(default=600, gt=0)
-    limit_sizes_px: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    limit_sizes_px: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(), max_length=10)
+    limit_repeats: int = Field(default=12, ge=1, le=20)
     limit_contrast: float | None = Field(default=None, ge=-1, le=1)
+    limit_defect: PaintedDefect = "scratch"
+    limit_reference_px: float | None = Field(default=None, gt=0)
     who: Text
     why: Text
     at: Time
@@ -196,7 +202,10 @@ class DetectionLimitV1(Message):
     """How small a defect this station still finds. Challenge -> wall, report.
 
     pod90_px, pod90_mm: the size that is found 90 % of the time, with its 95 % interval; absent where the grades do not
-    enclose it. reference_px: the limit that it is compared with; worse: the interval lies above it.
+    enclose it: then above_px or below_px may say on which side of a size it lies (97.5 %), and why says the reason.
+    false_alarms: share of the unpainted images of the set that did not pass.
+    reference_px: the limit that it is compared with, declared or learnt from the first sets. cusum: over the sets since.
+    worse: the interval lies above the reference, or the cusum has reached its limit; why says which.
     slope, midpoint_ln_px: of the logistic curve over the natural logarithm of the size.
     """
 
@@ -205,7 +214,7 @@ class DetectionLimitV1(Message):
     product: Name
     view: Name
     set: SetId
-    defect: Literal["scratch", "spot"]
+    defect: PaintedDefect
     contrast: float = Field(ge=-1, le=1)
     grades: tuple[GradeV1, ...] = Field(min_length=1)
     false_alarms: Share | None = None
@@ -213,6 +222,11 @@ class DetectionLimitV1(Message):
     slope: float | None = Field(default=None, gt=0)
     pod90_px: RangeV1 | None = None
     pod90_mm: RangeV1 | None = None
+    above_px: float | None = Field(default=None, gt=0)
+    below_px: float | None = Field(default=None, gt=0)
     reference_px: float | None = Field(default=None, gt=0)
+    cusum: float | None = Field(default=None, ge=0)
+    cusum_limit: float | None = Field(default=None, gt=0)
     worse: bool = False
+    why: Annotated[str, StringConstraints(max_length=500)] | None = None
     at: Time

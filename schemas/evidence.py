@@ -55,7 +55,7 @@ class ChallengeStampV1(Message):
     """This part has a known answer. set: the run it belongs to; expected: what triage should say.
 
     defect: anything but pass is a catch; golden: a good part, always the same; graded: a painted defect of this size and
-    contrast (share of the grey-level range), which need not be found.
+    contrast (share of the grey-level range), which need not be found. view: the one that shows it, where it is one of several.
     """
 
     set: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -63,6 +63,7 @@ class ChallengeStampV1(Message):
     proof: Proof
     kind: Literal["defect", "golden", "graded"]
     label: Name | None = None
+    view: Name | None = None
     size_mm: float | None = Field(default=None, gt=0)
     size_px: float | None = Field(default=None, gt=0)
     contrast: float | None = Field(default=None, ge=-1, le=1)
