@@ -97,12 +97,11 @@ class Baseline:
 
     def tail_rule(self, learning: Learning | None) -> tail.TailRule:
         """Of tail events: from the known rate, else from what was learned, and until then from the most that may be learned."""
-        if learning is None and self.rate is not None:
+        if self.rate is not None:
             return tail.rule(self.rate, self.arl0)
-        most = tail.ceiling(self.reference_rate)
         if learning is None or not learning.done:
-            return tail.rule(most, self.arl0)
-        return tail.rule(tail.learned(learning.events, learning.squares, most=most.high), self.arl0)
+            return tail.rule(tail.ceiling(self.reference_rate), self.arl0)
+        return tail.learned_rule(self.reference_rate, learning.events, learning.squares, self.arl0)
 
     @classmethod
     def fit(

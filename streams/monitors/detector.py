@@ -14,7 +14,7 @@ from streams.monitors.baseline import Baseline
 from streams.monitors.evidence import DriftEvent
 from streams.monitors.rules import MASK
 from streams.monitors.score import Score
-from streams.monitors.state import KEPT_MARKS, Course, Learning, Mark, State
+from streams.monitors.state import Course, Learning, Mark, State
 
 __all__ = ["DriftEvent", "Score", "State", "init", "step"]
 
@@ -25,7 +25,7 @@ def init(baseline: Baseline) -> State:
     """Before the first part."""
     course = Course(learning=Learning() if baseline.rate is None else None)
     watch = moves.watch_of(baseline, course)
-    return State(0, (1,) * len(baseline.tables), 1, 1, 1, 0, 0, math.inf, (), b"", course, watch)
+    return State(0, (1,) * len(baseline.tables), 1, 1, 1, 0, 0, math.inf, None, b"", course, watch)
 
 
 def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[DriftEvent]]:
@@ -42,13 +42,14 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
     part += 1
     following = part + 1
     sums = tuple([v if (v := a + b) > MASK else following for a, b in zip(sums, rules.columns[symbol])])  # noqa: B905
+    up_event, up_other, up_h, down_event, down_other, down_h = watch
     if symbol == rules.last:
-        up += watch.up_event
-        down += watch.down_event
+        up += up_event
+        down += down_event
     else:
-        up += watch.up_other
-        down += watch.down_other
-    if max(sums) >= rules.lowest or up >= watch.up_h or down >= watch.down_h or (down <= MASK and course.lowered):
+        up += up_other
+        down += down_other
+    if max(sums) >= rules.lowest or up >= up_h or down >= down_h or (down <= MASK and course.lowered):
         return moves.careful(baseline, state, score, symbol)
     if up > MASK:
         weights += rules.weights[symbol]
@@ -57,8 +58,8 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
     if down <= MASK:
         down = following
     recent += ring.BYTES[symbol]
-    marks = (*marks, _new(Mark, (part, score.epoch, score.n, score.at_ms)))
+    marks = _new(Mark, (part, score.epoch, score.n, score.at_ms, marks))
     after = (part, sums, up, down, following, weights, run, value, marks, recent, course, watch)
-    if len(recent) < ring.RECENT and len(marks) < KEPT_MARKS:
+    if len(recent) < ring.RECENT:
         return _new(State, after), []
     return moves.tidied(_new(State, after), len(rules.columns)), []

@@ -25,6 +25,7 @@ from streams.monitors.state import (
     Saved,
     State,
     Watch,
+    chained,
     referenced,
 )
 from streams.monitors.tables import DIRECTIONS, UNIT
@@ -43,12 +44,12 @@ def careful(baseline: Baseline, state: State, score: Score, symbol: int) -> tupl
 
 
 def tidied(state: State, bins: int) -> State:
-    """With only the marks that are still needed, and full blocks of recent symbols moved up the ladder."""
-    recent, course = state.recent, state.course
-    if len(recent) == ring.RECENT:
-        course = course._replace(ladder=ring.pushed(course.ladder, recent[: ring.BLOCK], bins))
-        recent = recent[ring.BLOCK :]
-    return state._replace(marks=referenced(state), recent=recent, course=course)
+    """Where the recent symbols are full: the oldest moved up the ladder, and only the marks that are still needed."""
+    if len(state.recent) < ring.RECENT:
+        return state
+    course, oldest = state.course, state.recent[: ring.BLOCK]
+    course = course._replace(ladder=ring.pushed(course.ladder, oldest, bins))
+    return state._replace(marks=chained(referenced(state)), recent=state.recent[ring.BLOCK :], course=course)
 
 
 def watch_of(baseline: Baseline, course: Course) -> Watch | None:
@@ -75,7 +76,7 @@ class Draft:
         self._weights, self._run = state.weights, state.run
         self._course = state.course
         self._recent = state.recent + ring.BYTES[symbol]
-        self._marks = (*state.marks, Mark(self._part, score.epoch, score.n, score.at_ms))
+        self._marks = Mark(self._part, score.epoch, score.n, score.at_ms, state.marks)
 
     def after(self) -> State:
         if self._course == self._before.course and self._before.watch is not None:
@@ -182,9 +183,13 @@ class Draft:
         start = self._up & MASK
         if most >= tail.HAND_OVER:
             self._suspect(self._rules.weighing[weights.index(most)], start, most / UNIT)
-        elif most <= tail.NAMED:
+        elif most <= tail.NAMED and not self._rising():
             self._say("defect_rate_up", start, "tail rate", (self._up >> SHIFT) / UNIT, None)
             self._alarm(HELD)
+
+    def _rising(self) -> bool:
+        """A baseline that has just begun to move: the weights since the start of the rise still hide it."""
+        return any(self._sums[table] >> SHIFT >= tail.RISING for table in self._rules.weighing)
 
     def _fall(self, rule: tail.TailRule, event: bool) -> None:
         self._down = self._moved(self._down, rule.down_event if event else rule.down_other)
@@ -268,7 +273,10 @@ class Draft:
         self.events.append(DriftEvent(kind=kind, at=at, change_point=change, direction=where, evidence=found))
 
     def _point(self, start: int) -> Point:
-        mark = next(mark for mark in reversed(self._marks) if mark.part == start)
+        mark = self._marks
+        while mark.part != start:
+            assert mark.older is not None
+            mark = mark.older
         return Point(mark.epoch, mark.n, mark.at_ms)
 
     def _state(self, watch: Watch | None) -> State:

@@ -9,7 +9,7 @@ import struct
 
 from streams.monitors import ring
 from streams.monitors.rules import LANE, MASK, SHIFT
-from streams.monitors.state import Course, Learning, Mark, Saved, State, referenced
+from streams.monitors.state import Course, Learning, Mark, Saved, State, chained, referenced
 
 VERSION = 1
 LANES = 4
@@ -73,7 +73,7 @@ def unpack(data: bytes, evidence: bytes | None = None) -> State:
         ladder=ladder,
     )
     up, down, repeat = values[tables:]
-    return State(part, tuple(values[:tables]), up, down, repeat, weights, run, last, marks, recent, course, None)
+    return State(part, tuple(values[:tables]), up, down, repeat, weights, run, last, chained(marks), recent, course, None)
 
 
 def _head(state: State) -> bytes:
@@ -98,7 +98,8 @@ def _head(state: State) -> bytes:
 
 
 def _pack_mark(mark: Mark) -> bytes:
-    return b"".join(value.to_bytes(width, "little") for value, width in zip(mark, _MARK, strict=True))
+    values = (mark.part, mark.epoch, mark.n, mark.at_ms)
+    return b"".join(value.to_bytes(width, "little") for value, width in zip(values, _MARK, strict=True))
 
 
 def _mark(data: bytes, at: int) -> Mark:
@@ -106,7 +107,8 @@ def _mark(data: bytes, at: int) -> Mark:
     for width in _MARK:
         values.append(int.from_bytes(data[at : at + width], "little"))
         at += width
-    return Mark(*values)
+    part, epoch, n, at_ms = values
+    return Mark(part, epoch, n, at_ms, None)
 
 
 def _value(data: bytes, at: int, marks: tuple[Mark, ...], following: int) -> int:

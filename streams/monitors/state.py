@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from streams.monitors.ring import Ladder
@@ -14,7 +15,6 @@ NORMAL, SUSPECT, STALE = range(3)
 ARMED, PENDING, HELD = range(3)
 LOOSE = -1  # frozen: the source does not repeat itself
 NEVER = 0
-KEPT_MARKS = 40
 
 
 class Watch(NamedTuple):
@@ -29,12 +29,13 @@ class Watch(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Which inspection was which part of the stream; parts are counted from 1."""
+    """Which inspection was which part of the stream; parts are counted from 1. A chain: `older` is the mark before."""
 
     part: int
     epoch: int
     n: int
     at_ms: int
+    older: Mark | None
 
 
 class Learning(NamedTuple):
@@ -103,7 +104,7 @@ class State(NamedTuple):
     weights: int
     run: int
     last: float
-    marks: tuple[Mark, ...]
+    marks: Mark | None
     recent: bytes
     course: Course
     watch: Watch | None
@@ -114,6 +115,19 @@ class State(NamedTuple):
 
 
 def referenced(state: State) -> tuple[Mark, ...]:
-    """The marks that CUSUMs above zero started at: at most one for each."""
+    """The marks that CUSUMs above zero started at, oldest first: at most one for each."""
     starts = {value & MASK for value in (*state.sums, state.up, state.down, state.repeat) if value > MASK}
-    return tuple(mark for mark in state.marks if mark.part in starts)
+    found, mark = [], state.marks
+    while mark is not None and len(found) < len(starts):
+        if mark.part in starts:
+            found.append(mark)
+        mark = mark.older
+    return tuple(reversed(found))
+
+
+def chained(marks: Iterable[Mark]) -> Mark | None:
+    """The newest of marks, oldest first, each with its forerunner."""
+    chain = None
+    for mark in marks:
+        chain = mark._replace(older=chain)
+    return chain

@@ -16,6 +16,7 @@ from streams.monitors.thresholds import PER_OCTAVE, octave_of, threshold
 REARM = 7 * UNIT  # evidence of the old rate after which a rise may be said again
 HAND_OVER = 5 * UNIT  # weight from which a rise of the tail is a moved baseline
 NAMED = -2 * UNIT  # weight from which it is the defect rate
+RISING = 2 * UNIT  # a weighing table's own CUSUM from which the decision waits
 LEARNING = 2000  # parts from which the rate is learned where the reference does not state it
 BLOCK = 50  # parts: the dispersion of the events is learned from blocks of them
 SURPLUS = 0.05  # defect share that a stream may have while its rate is learned; what lies above is an alarm, never learned
@@ -66,6 +67,7 @@ def known(rate: float, deff: float) -> Rate:
     return Rate(low=max(SMALLEST, rate), high=rate, deff=deff)
 
 
+@functools.lru_cache(maxsize=1024)
 def ceiling(reference: Rate) -> Rate:
     """While the rate is learned: anything is low enough, and more than the reference's rate and 5 % defects is too much."""
     return Rate(low=SMALLEST, high=min(0.9, reference.high + SURPLUS), deff=reference.deff)
@@ -79,6 +81,12 @@ def dispersion(events: int, squares: int) -> float:
         return 1.0
     found = (squares / blocks - mean * mean) / (mean * (1 - mean / BLOCK)) if mean < BLOCK else 1.0
     return found if found > 1 + 2.5 * math.sqrt(2 / blocks) else 1.0
+
+
+@functools.lru_cache(maxsize=1024)
+def learned_rule(reference: Rate, events: int, squares: int, arl0: float) -> TailRule:
+    """After the first 2000 parts, see `learned`."""
+    return rule(learned(events, squares, most=ceiling(reference).high), arl0)
 
 
 @functools.lru_cache(maxsize=4096)
