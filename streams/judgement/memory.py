@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from schemas.common import Region
 from schemas.envelope import Received, parse_rfc3339, rfc3339
-from schemas.evidence import InstanceV1
+from schemas.evidence import BaselineStampV1, ChallengeStampV1, InstanceV1
 from streams.judgement.facts import Failure, Kind, Shape, Strangeness, ViewFacts
 from streams.judgement.part import Given, Held, Job, Part, Rest, State
 
@@ -99,10 +99,15 @@ def _job(job: Job) -> list[Any]:
     captured = None if job.captured_at is None else rfc3339(job.captured_at)
     times = (job.announced_ms, job.due_ms, captured)
     part = (job.station, job.product, job.purpose, job.lot, job.serial, job.visit, job.previous)
-    return [*times, *part, job.acquisition, job.policy, job.model_set, job.frames, job.inspection, job.refused]
+    stamps = {view: [one.stream, one.baseline, one.state] for view, one in job.baselines.items()}
+    challenge = None if job.challenge is None else job.challenge.model_dump(mode="json", exclude_none=True)
+    named = (job.acquisition, job.policy, job.model_set, job.frames, job.inspection, job.refused)
+    return [*times, *part, *named, stamps, challenge]
 
 
 def _job_of(data: list[Any]) -> Job:
+    """What an earlier program wrote ends before the stamps of baselines."""
+    stamps, challenge = data[16:18] or ({}, None)
     return Job(
         announced_ms=data[0],
         due_ms=data[1],
@@ -120,6 +125,8 @@ def _job_of(data: list[Any]) -> Job:
         policy=data[11],
         model_set=data[12],
         frames={view: (width, height) for view, (width, height) in data[13].items()},
+        baselines={view: BaselineStampV1(stream=s, baseline=b, state=state) for view, (s, b, state) in stamps.items()},
+        challenge=None if challenge is None else ChallengeStampV1.model_validate(challenge),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from schemas.common import Disposition, Purpose
 from schemas.envelope import Received
+from schemas.evidence import BaselineStampV1, ChallengeStampV1
 from streams.judgement.facts import ViewFacts
 
 FORGET_AFTER_MS = 600_000  # full state is kept so long after a verdict
@@ -22,6 +23,7 @@ class Job:
     """The announcement. frames: view -> (width, height) in pixels; announced_ms: append time; due_ms: log time that ends it.
 
     refused: which of the stamped versions nobody knew then: that stays so, whatever is published later.
+    baselines: by view, as announced. challenge: the answer is known.
     """
 
     inspection: str
@@ -40,6 +42,8 @@ class Job:
     captured_at: datetime | None = None
     refused: Refused | None = None
     frames: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    baselines: Mapping[str, BaselineStampV1] = field(default_factory=dict)
+    challenge: ChallengeStampV1 | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

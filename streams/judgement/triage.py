@@ -30,6 +30,7 @@ from streams.judgement.part import Given, Job, Part, Refused
 from streams.judgement.policy import accept, geometry_wanted, judge
 from streams.judgement.region import heat_map, prepared_region, strange_region
 from streams.judgement.rules import Rules
+from streams.judgement.standing import react
 
 ANY_VIEW = "*"
 STAGES: tuple[Stage, ...] = ("anomaly", "classification", "segmentation")
@@ -86,6 +87,8 @@ def announce(message: AnnouncedV1, rules: Rules | Refused, seen_as: str, moment:
         announced_ms=moment.append_ms,
         due_ms=moment.append_ms + round(message.decide_within_s * 1000),
         frames={view.view: (view.width_px, view.height_px) for view in message.views},
+        baselines=message.baselines,
+        challenge=message.challenge,
     )
     part = Part(job=job, seen={seen_as: short_digest(message)}, views={view: ViewFacts() for view in job.frames})
     why = _hopeless(message, job, rules)
@@ -263,7 +266,9 @@ def _advance(part: Part, rules: Rules, moment: Moment, image: ImageRef | None) -
     if any(facts.observed(stage) is None for facts in part.views.values() for stage in _awaited(rules, facts)):
         return Step(part=part, requests=tuple(requests))
     judgement = judge(rules, part.views)
-    return _give(part, judgement, moment) if part.given is None else _revise(part, part.given, judgement, moment)
+    if part.given is None:
+        return _give(part, react(rules, part.job, judgement), moment)
+    return _revise(part, part.given, judgement, moment)
 
 
 def _give(part: Part, judgement: Judgement, moment: Moment) -> Step:

@@ -17,6 +17,7 @@ from streams.judgement.facts import UNKNOWN, ViewFacts, Why
 from streams.judgement.part import Given, Part
 from streams.judgement.policy import drawn_for_audit, geometry_wanted
 from streams.judgement.rules import Rules
+from streams.judgement.standing import audit_share, rate_is_valid
 from streams.judgement.triage import Decision, Moment, contained
 
 
@@ -24,7 +25,7 @@ def verdict_of(decision: Decision, rules: Rules | None, moment: Moment) -> Verdi
     """rules: of the stamped versions, None where they are unknown."""
     part, judgement, review = decision.part, decision.judgement, decision.review
     job, given = part.job, _given(part)
-    audit = given.disposition == "pass" and review is None and rules is not None
+    passed = given.disposition == "pass" and review is None
     return VerdictV1(
         inspection=job.inspection,
         revision=given.revision,
@@ -42,12 +43,15 @@ def verdict_of(decision: Decision, rules: Rules | None, moment: Moment) -> Verdi
         decided_by=given.decided_by,
         who=review.who if review else None,
         late=decision.late,
-        audit=audit and rules is not None and drawn_for_audit(job.inspection, rules.policy.audit_fraction),
+        audit=passed and rules is not None and drawn_for_audit(job.inspection, audit_share(rules, job)),
         policy=job.policy,
         model_set=job.model_set,
         calibration={view: found for view in sorted(part.views) if rules and (found := rules.calibration(view))},
         evidence=tuple(_used(part, rules)) if rules else (),
         captured_at=job.captured_at,
+        baselines=dict(job.baselines),
+        false_reject_rate_valid=rate_is_valid(rules, job),
+        challenge=job.challenge,
         announced_at=from_millis(job.announced_ms),
         decided_at=from_millis(moment.append_ms),
     )

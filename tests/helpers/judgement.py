@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from schemas.common import ImageRef, Message, ModelRef, Stage, digest
+from schemas.common import BaselineState, ImageRef, Message, ModelRef, Stage, digest
+from schemas.drift import ScoreStreamV1
 from schemas.evidence import (
     AnnouncedV1,
     AnomalyV1,
+    BaselineStampV1,
     ClassificationV1,
     FailedV1,
     InstanceV1,
@@ -73,6 +75,12 @@ def image_ref(offset: int = 7) -> ImageRef:
     return ImageRef(uri=f"kafka://capture.v1/0/{offset}", sha256=SHA, bytes=1000, content_type="image/png")
 
 
+def stamp(station: str, view: str, state: BaselineState = "active") -> BaselineStampV1:
+    """That a commissioned baseline is in force, and what drift says of it."""
+    stream = ScoreStreamV1(station=station, view=view, product=PRODUCT, acquisition=SHA, model=model_ref("anomaly"))
+    return BaselineStampV1(stream=digest(stream), baseline="b" * 64, state=state)
+
+
 def announced(
     inspection: str, rules: PolicyV1, models: ModelSetV1, *, views: tuple[str, ...] = ("v1",), **changes: Any
 ) -> AnnouncedV1:
@@ -91,6 +99,7 @@ def announced(
         "model_set": digest(models),
         "captured_at": SHOT,
         "decide_within_s": 5,
+        "baselines": {view: stamp(inspection.split(":")[0], view) for view in views if models.model("anomaly")},
     }
     return AnnouncedV1(**(values | changes))
 

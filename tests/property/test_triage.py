@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.common import Message
+from schemas.common import BaselineState, Message
 from schemas.envelope import Received, Record
+from schemas.evidence import AnnouncedV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.judgement import memory
@@ -32,6 +33,7 @@ from tests.helpers.judgement import (
     policy,
     reviewed,
     segmentation,
+    stamp,
 )
 
 MODELS = model_set("anomaly", "classification", "segmentation")
@@ -44,15 +46,25 @@ RULES = policy(
         "scratch": {"threshold": 0.8, "disposition": "rework", "geometry": True},
         "dent": {"threshold": 0.8, "disposition": "scrap"},
     },
+    baseline={"suspect": {"do": "audit", "audit_fraction": 0.5}, "stale": {"do": "hold"}},
 )
 PUBLISHED = Published(RULES, MODELS)
 PARTS = tuple(f"{STATION}:1700000000000-{n:012d}" for n in range(3))
 VIEWS = dict(zip(PARTS, (("v1",), ("v1", "v2"), ("v1",)), strict=True))
+STATES: dict[str, tuple[BaselineState, ...]] = dict(
+    zip(PARTS, (("active",), ("provisional", "suspect"), ("stale",)), strict=True)
+)
+
+
+def hello_of(part: str) -> AnnouncedV1:
+    """Each part stands on other baselines: one in order, two in doubt, one that holds what it lets pass."""
+    states = zip(VIEWS[part], STATES[part], strict=True)
+    return announced(part, RULES, MODELS, views=VIEWS[part], baselines={view: stamp(STATION, view, one) for view, one in states})
 
 
 def everything(inspection: str, views: tuple[str, ...]) -> list[Message]:
     """All that may ever be said of a part, the contradictory too."""
-    said: list[Message] = [announced(inspection, RULES, MODELS, views=views), failed(inspection, "segmentation", view=views[0])]
+    said: list[Message] = [hello_of(inspection), failed(inspection, "segmentation", view=views[0])]
     for view in views:
         said += [anomaly(inspection, MODELS, score, view) for score in (0.1, 0.95)]
         said += [classification(inspection, MODELS, label, view) for label in ("good", "scratch", "dent")]
@@ -61,7 +73,6 @@ def everything(inspection: str, views: tuple[str, ...]) -> list[Message]:
     return [*said, failed(inspection, "anomaly", "classification", view=views[-1])]
 
 
-VIEWS = dict(zip(PARTS, (("v1",), ("v1", "v2"), ("v1",)), strict=True))
 STEPS_MS = st.sampled_from([0, 1, 40, 900, 2600, 5000, 61_000, 601_000, -3000])
 Steps = list[tuple[int, str]]  # milliseconds since the record before, its name below
 TICK = "tick"
@@ -80,7 +91,7 @@ def name_of(message: Message) -> str:
 
 def life(part: str, pause_ms: int, label: str, disposition: str) -> Steps:
     """A part as it usually goes: all in order, with one pause before the last evidence, and a person in the end."""
-    said: list[Message] = [announced(part, RULES, MODELS, views=VIEWS[part])]
+    said: list[Message] = [hello_of(part)]
     for view in VIEWS[part]:
         said += [anomaly(part, MODELS, 0.1, view), classification(part, MODELS, label, view)]
     *first, last = map(name_of, said)
@@ -162,7 +173,11 @@ def test_one_verdict_by_the_deadline_and_no_release_after_it(steps: Steps) -> No
             assert {used.stage for used in verdict.evidence} == {"anomaly", "classification"}
             assert all(used.label == "good" for used in verdict.evidence if used.stage == "classification")
             assert all(used.score is not None and used.score <= 0.9 for used in verdict.evidence if used.stage == "anomaly")
+            assert verdict.inspection != PARTS[2]  # its baseline is stale: held
         assert not (verdict.late and verdict.disposition == "pass")
+        if verdict.inspection in PARTS and verdict.policy is not None:
+            assert [one.state for one in verdict.baselines.values()] == list(STATES[verdict.inspection])
+            assert verdict.false_reject_rate_valid is (verdict.inspection == PARTS[0])
     assert len(shard.tally.verdicts) == len(given)
 
 
@@ -190,7 +205,7 @@ def test_in_time_order_and_repeats_do_not_matter(order: list[int], again: list[i
     said = [
         evidence_record(message)
         for message in (
-            announced(part, RULES, MODELS),
+            hello_of(part),
             anomaly(part, MODELS, 0.95 if strange else 0.1),
             classification(part, MODELS, "scratch"),
             segmentation(part, MODELS, instance(length)),
