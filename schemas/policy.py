@@ -81,6 +81,8 @@ class ReactionV1(Message):
 class BaselineRuleV1(Message):
     """What the state of a baseline means for verdicts, and how long a commissioned one is trusted.
 
+    Of several views the strictest reaction counts. It meets parts that are delivered (production, rework, reinspection): a
+    challenge, a setup or a study shows what the models say. Where a baseline was retired, or is not known: as provisional.
     false_alarm_every_parts: mean number of parts between false alarms of a score stream (ARL0).
     certificate_*: after so many parts, days, lots or tool changes a baseline must be commissioned or refreshed again.
     """

@@ -87,6 +87,8 @@ def test_a_json_schema_refuses_what_the_code_refuses() -> None:
         "bad-histograms-of-other-bins",
         "bad-cut-short",
         "bad-not-a-number",
+        "bad-audit-without-a-share",
+        "bad-challenge-in-production",
         "bad-stale-without-baseline",
     }
     missed = set()
