@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from typer.testing import CliRunner
@@ -23,6 +23,7 @@ from schemas.verdict import VerdictV1, WhyV1
 from streams.__main__ import application
 from streams.wiring.adapters.kafka import Writer
 from streams.wiring.adapters.topics import apply_topics
+from tests.helpers.judgement import stamp
 from tests.helpers.servers import SharedKafka
 
 pytestmark = pytest.mark.kafka
@@ -89,6 +90,24 @@ def test_the_highest_revision_is_in_effect_and_a_copy_shows_once(kafka: SharedKa
     assert "2026-11-23 09:00:01.000  review" in lines[1]
     assert "severity in v1: length [mm] 6.4 >= 5  [superseded]" in lines[1]
     assert lines[3].endswith("[revision 2, by m.keller]")
+
+
+def test_a_false_reject_rate_that_is_not_valid_is_marked(kafka: SharedKafka, station: str) -> None:
+    doubts: list[dict[str, Any]] = [
+        {"baselines": {"v1": stamp(station, "v1"), "v2": stamp(station, "v2", "suspect")}, "false_reject_rate_valid": False},
+        {"baselines": {}, "false_reject_rate_valid": False},
+        {"baselines": {"v1": stamp(station, "v1")}, "false_reject_rate_valid": True},
+        {},
+    ]
+    send(kafka, *(verdict(station, n, "pass").model_copy(update=doubt) for n, doubt in enumerate(doubts)))
+    _, lines = run("--station", station)
+    suspect, unknown, *good = lines
+    assert suspect.endswith("[rate not valid: v2 suspect]")
+    assert unknown.endswith("[rate not valid: no baseline known]")
+    assert not any("not valid" in line for line in good)
+    _, lines = run("--station", station, "--json")
+    first = json.loads(lines[0])
+    assert (first["false_reject_rate_valid"], first["baselines"]["v2"]["state"]) == (False, "suspect")
 
 
 def test_looks_far_enough_back(kafka: SharedKafka, station: str) -> None:

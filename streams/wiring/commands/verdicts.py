@@ -76,7 +76,10 @@ def verdicts(
     last: Annotated[int | None, typer.Option(min=0, help="The latest N, 0 for all. Default: 50, none with --follow.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each; `effective` tells the highest revision.")] = False,
 ) -> None:
-    """Show verdicts. Of several revisions the highest is in effect."""
+    """Show verdicts. Of several revisions the highest is in effect.
+
+    `rate not valid`: the policy's false-reject rate does not hold, because the baseline of a view is not active.
+    """
     wanted = Wanted(
         stations=tuple(station or ()),
         products=tuple(product or ()),
@@ -172,6 +175,7 @@ def _line(verdict: VerdictV1, effective: bool) -> None:
         f"by {verdict.who}" if verdict.who else "",
         "late" if verdict.late else "",
         "audit" if verdict.audit else "",
+        _doubt(verdict),
     ]
     colour = _COLOURS[verdict.disposition] if effective else "dim"
     cells = (
@@ -184,6 +188,14 @@ def _line(verdict: VerdictV1, effective: bool) -> None:
         escape(f"[{', '.join(m for m in marks if m)}]") if any(marks) else "",
     )
     _console().print("  ".join(cell for cell in cells if cell), highlight=False, soft_wrap=True)
+
+
+def _doubt(verdict: VerdictV1) -> str:
+    """Why the policy's false-reject rate is not valid for this part; empty where it is, or where there is none."""
+    if verdict.false_reject_rate_valid is not False:
+        return ""
+    states = [f"{view} {stamp.state}" for view, stamp in sorted(verdict.baselines.items()) if stamp.state != "active"]
+    return f"rate not valid: {', '.join(states) or 'no baseline known'}"
 
 
 @cache
