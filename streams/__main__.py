@@ -26,13 +26,21 @@ COMMANDS: dict[str, str] = {
     "policy check": "policy:check",
     "policy publish": "policy:publish",
     "policy show": "policy:show",
+    "challenge add": "challenge:add",
+    "challenge list": "challenge_report:list_parts",
+    "challenge retire": "challenge:retire",
+    "challenge schedule": "challenge:schedule",
+    "challenge run": "challenge:run",
+    "challenge report": "challenge_report:report",
     "bench pipeline": "bench:pipeline",
+    "bench drift": "bench_drift:drift",
 }
 HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
 _GROUPS = {
     "topics": "Create and verify the topics.",
     "models": "The model sets in force.",
     "policy": "Check, publish and show policies.",
+    "challenge": "Parts with a known answer: prove that a station still finds defects.",
     "bench": "Measure.",
 }
 
