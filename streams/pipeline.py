@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.topics import (
+    BASELINE,
     CAPTURE,
     CHALLENGE,
     DRIFT,
@@ -65,7 +66,7 @@ PIPELINE: tuple[Row, ...] = (
     Row(
         name="drift",
         reads=(EVIDENCE,),
-        writes=(DRIFT,),
+        writes=(DRIFT, BASELINE),
         engine="faust",
         answers="Do the scores still look like the baseline?",
     ),

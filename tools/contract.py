@@ -47,7 +47,7 @@ RECEIVES = {
     "classification": (MODEL_SET,),
     "segmentation": (MODEL_SET,),
     "triage": (POLICY, MODEL_SET, TRIAGE_STATE),
-    "drift": (DRIFT_STATE, DRIFT_TICK),
+    "drift": (POLICY, MODEL_SET, BASELINE, DRIFT_STATE, DRIFT_TICK),
     "challenge": (POLICY, MODEL_SET, CHALLENGE_STATE, CHALLENGE_TICK),
     "consumer": (VERDICT,),
 }

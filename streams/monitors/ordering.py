@@ -1,6 +1,6 @@
 """Scores in the order of their inspections. Evidence comes in any order; the statistics want the order of the parts.
 
-Pure: time is the highest append time heard of, so a broker's clock that is set back delays and loses nothing. A score whose number
+Pure: time is the highest append time heard of, so a clock that is set back delays and loses nothing. A score whose number
 follows the one released last goes through at once. One behind a hole waits until the hole is filled, until GAP_MS after the first
 score behind it came, or until more than MOST wait. What comes for a hole after that is late: counted and never judged, so nothing
 is judged twice or out of order. A station's numbers are shared by its products: a stream meets holes that nobody will fill, which

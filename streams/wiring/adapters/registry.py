@@ -266,7 +266,7 @@ class Registry:
                 self._changed.notify_all()
 
 
-def keyed(message: Message, *, id: str, key: str, subject: str, time: datetime) -> Record:
+def keyed(message: Message, *, id: str, key: str, subject: str, time: datetime | None) -> Record:
     """The record of a version, pointer, state or act."""
     envelope = Envelope(
         id=id,

@@ -52,7 +52,9 @@ class Reducer(Protocol):
         ...
 
     def expire(self, key: str, state: State, now_ms: float) -> tuple[State | None, list[Record]]:
-        """Called once `due` has passed. State None: forget the key. The new state must be due later than now."""
+        """Called once `due` has passed. State None: forget the key. A new state must be due later than now; the same object
+        again: not yet, and it is asked again at the next tick.
+        """
         ...
 
 
@@ -123,7 +125,7 @@ class Tables:
         self._config, self._reducer = config, reducer
         self._undertaker = Undertaker(stage=config.app, topic=config.dead_letter_topic, on_dead=on_dead)
         self._alarms: dict[int, Alarms] = {}  # a partition's; made anew after a rebalance
-        self._owned = 0
+        self._mine: frozenset[int] = frozenset()
         self._turning = False
         self._committed: dict[int, int | None] = {}
         self._topics: dict[str, Any] = {}
@@ -144,7 +146,7 @@ class Tables:
     def run(self) -> None:
         """Raises SystemExit at the end; ends the process with BUG or STALLED where going on would lose records."""
         Watchdog(self._late).start()
-        ASSIGNED.labels(self._config.app).set_function(lambda: self._owned)
+        ASSIGNED.labels(self._config.app).set_function(lambda: len(self._mine))
         STATES.labels(self._config.app).set_function(lambda: len(self._table))
         worker = faust.Worker(self.app, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None
@@ -152,7 +154,11 @@ class Tables:
 
     def ready(self) -> bool:
         """Partitions are assigned and their states were there when the loop turned last. Safe on any thread."""
-        return self._owned > 0
+        return bool(self._mine)
+
+    def states(self) -> list[State]:
+        """Of the partitions that this process owns. Safe on any thread."""
+        return [found["state"] for found in list(self._table.values()) if found["partition"] in self._mine]
 
     def _late(self) -> list[str]:
         """A blocked loop is seen at once, what it should do only in its own time (recovery has long)."""
@@ -201,7 +207,10 @@ class Tables:
             due_ms = None if state is None else self._reducer.due(state)
             if state is not None and due_ms is not None and due_ms <= now_ms:
                 new, outputs = self._reducer.expire(key, state, now_ms)
-                await self._apply(tick.partition, alarms, key, new, outputs)
+                if new is state:
+                    alarms.set(key, now_ms + 1)
+                else:
+                    await self._apply(tick.partition, alarms, key, new, outputs)
 
     async def _apply(self, partition: int, alarms: Alarms, key: str, state: State | None, outputs: Sequence[Record]) -> None:
         await self._send(outputs)  # (R5) first: a crash in between repeats them, never loses them
@@ -245,11 +254,11 @@ class Tables:
         self.turned, self._turning = time.monotonic(), True
         PROGRESS.labels(config.app).set(time.time())
         if app.rebalancing or app.tables.recovery.in_recovery:
-            self._owned = 0
+            self._mine = frozenset()
             self.deadlines.expect({"recovery": config.recovery_s})
             return
         mine = [place for place in app.consumer.assignment() if place.topic == config.source]
-        self._owned = len(mine)
+        self._mine = frozenset(place.partition for place in mine)
         self.deadlines.expect({(what, place.partition): config.stall_s for place in mine for what in ("tick", "commit")})
         for place in mine:
             ticks = TP(config.tick_topic, place.partition)

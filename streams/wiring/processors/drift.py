@@ -1,129 +1,198 @@
-"""drift, first stage: anomaly evidence in, a summary a window and score stream out. No rules here.
+"""drift: anomaly evidence in, events, summaries and the state of baselines out. No rules here.
 
-A window closes by the time of evidence.v1's own log, which the reducer hears as it reads: the private ticks only ask. So a
-window holds the same scores whenever it is computed, and a repeated summary has the same id and content.
+What waits is released by the time of evidence.v1's own log, which the reducer hears as it reads: the private ticks only ask. So
+every event is a function of the log, and a repeated one has the same id and content.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TypeVar, get_args
 
 import structlog
 
+from schemas.baseline import BaselineStateV1, BaselineV1
 from schemas.codec import Reader, record_of
-from schemas.drift import DriftSummaryV1
+from schemas.common import BaselineState, Message, ModelRef, digest
+from schemas.drift import DriftEventV1, DriftSummaryV1, ScoreStreamV1
 from schemas.envelope import ContractError, Received, Record
 from schemas.evidence import AnomalyV1
+from schemas.ids import parse_inspection
 from schemas.model_set import ModelSetV1
+from schemas.policy import PolicyV1
 from schemas.topics import DEAD_LETTER, DRIFT_TICK, EVIDENCE
 from streams.fates import Unavailable
-from streams.metrics import SCORES
-from streams.monitors.summary import (
-    StreamState,
-    due,
-    dump,
-    edges_of,
-    expire,
-    forgotten,
-    load,
-    step,
-    stream_digest,
-    stream_of,
-)
+from streams.metrics import DRIFT_EVENTS, DRIFT_HOLES, DRIFT_STREAMS, DRIFT_UNJUDGED, SCORES
+from streams.monitors.announcing import event_id
+from streams.monitors.ordering import Scored
+from streams.monitors.references import Library, References
+from streams.monitors.stream import Outcome, Rules, due, expire, step
+from streams.monitors.stream_state import StreamState, dump, load
 from streams.settings import Settings
+from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.kafka import partitions
-from streams.wiring.adapters.registry import Registry
+from streams.wiring.adapters.registry import keyed
 from streams.wiring.engines.tables import State, Tables, TablesConfig
 
 log = structlog.get_logger("drift")
 APP = "drift"
-TABLE = "streams-v1"
-_LOOK_AGAIN_MS = 1_000
+TABLE = "streams-v2"
+_KEPT_STREAMS = 1024  # unpacked beside their table entry: a line's streams, not a plant's
 _READER = Reader(AnomalyV1)
-Edges = Callable[[AnomalyV1], tuple[float, ...]]
+Answer = TypeVar("Answer")
 
 
-class Summaries:
-    """The pure rules of `monitors.summary` as the engine wants them. State: partition, look_ms (not before), stream."""
+class Streams:
+    """The pure rules of `monitors.stream` as the engine wants them. A table's entry is a dumped StreamState."""
 
-    def __init__(self, every_ms: int, edges: Edges) -> None:
-        self._every_ms, self._edges = every_ms, edges
+    def __init__(self, every_ms: int, library: Library) -> None:
+        self._every_ms, self._references = every_ms, References(library)
         self._log_ms: dict[int, int] = {}  # partition -> the latest append time read; made anew by reading on
         self._last: tuple[Received, AnomalyV1] | None = None
+        self._unpacked: OrderedDict[str, tuple[State, StreamState]] = OrderedDict()
 
     def key(self, record: Received) -> str | None:
-        """The score stream, for production scores. Raises ContractError."""
+        """The digest of the score stream. Raises ContractError."""
         self._log_ms[record.partition] = max(record.timestamp_ms, self._log_ms.get(record.partition, 0))
         found = _READER.read(record)
-        if found is None or not isinstance(found[1], AnomalyV1) or found[1].purpose != "production":
+        if found is None or not isinstance(found[1], AnomalyV1):
             return None
         self._last = record, found[1]
-        return stream_digest(stream_of(found[1]))
+        return stream_of(found[1])[0]
 
-    def step(self, state: State | None, record: Received) -> tuple[State, list[Record]]:
+    def step(self, state: State | None, record: Received) -> tuple[State | None, list[Record]]:
         evidence = self._read(record)
-        before = None if state is None else load(state["stream"])
-        now_ms, edges = record.timestamp_ms, self._edges(evidence)
-        after, closed = step(before, evidence, now_ms, every_ms=self._every_ms, edges=edges)
-        if before is None or after.seen is not before.seen:
-            SCORES.labels(evidence.station).inc()
-        return _state(record.partition, now_ms, after), [*map(_record, closed)]
+        key, stream = stream_of(evidence)
+        before = StreamState(stream) if state is None else self._load(key, state)
+        outcome = step(before, scored(evidence, record.timestamp_ms), self._rules(key))
+        SCORES.labels(evidence.station).inc(outcome.judged)
+        if outcome.fate != "fresh":
+            DRIFT_UNJUDGED.labels(outcome.fate).inc()
+        return self._after(key, record.partition, state, before, outcome)
 
-    def due(self, state: State) -> float:
-        return float(max(due(load(state["stream"]), every_ms=self._every_ms), state["look_ms"]))
+    def due(self, state: State) -> float | None:
+        due_ms: int | None = state["due_ms"]
+        return due_ms
 
     def expire(self, key: str, state: State, now_ms: float) -> tuple[State | None, list[Record]]:
         """now_ms: a tick's, so only a question: the log says how far time has gone."""
         log_ms = self._log_ms.get(state["partition"], 0)
-        after, closed = expire(load(state["stream"]), log_ms, every_ms=self._every_ms)
-        if not closed and forgotten(after, log_ms):
-            return None, []
-        return _state(state["partition"], round(now_ms) + _LOOK_AGAIN_MS, after), [*map(_record, closed)]
+        if state["due_ms"] is None or log_ms < state["due_ms"]:
+            return state, []
+        before = self._load(key, state)
+        outcome = expire(before, log_ms, self._rules(key))
+        SCORES.labels(before.stream.station).inc(outcome.judged)
+        return self._after(key, state["partition"], state, before, outcome)
 
     def _read(self, record: Received) -> AnomalyV1:
         if self._last is None or self._last[0] is not record:
             self.key(record)
         if self._last is None or self._last[0] is not record:
-            raise ContractError("unknown_type", "no anomaly evidence of production")
+            raise ContractError("unknown_type", "no anomaly evidence")
         return self._last[1]
 
+    def _rules(self, key: str) -> Rules:
+        return Rules(id=key, references=self._references, every_ms=self._every_ms)
 
-def _state(partition: int, look_ms: int, stream: StreamState) -> State:
-    return {"partition": partition, "look_ms": look_ms, "stream": dump(stream)}
+    def _load(self, key: str, state: State) -> StreamState:
+        kept = self._unpacked.get(key)
+        return kept[1] if kept is not None and kept[0] is state else load(state["stream"])
 
-
-def _record(summary: DriftSummaryV1) -> Record:
-    stream = stream_digest(summary.stream)
-    identity = f"{stream}/{summary.first}/summary"
-    return record_of(summary, id=identity, station=summary.stream.station, subject=stream, time=summary.closed_at)
-
-
-def edges_from(registry: Registry) -> Edges:
-    """Edges by the calibration scores in the stamped model set; a version never changes, so they are kept."""
-    known: dict[tuple[str, str], tuple[float, ...]] = {}
-
-    def edges(evidence: AnomalyV1) -> tuple[float, ...]:
-        key = evidence.model_set, evidence.view
-        if key not in known:
-            models = _patiently(registry, evidence.model_set)
-            model = None if models is None else models.model("anomaly")
-            known[key] = edges_of(() if model is None else model.calibration.get(evidence.view, ()))
-        return known[key]
-
-    return edges
-
-
-def _patiently(registry: Registry, digest: str) -> ModelSetV1 | None:
-    """A reducer calls nobody, so a registry that is away stops it here; the watchdog ends a process that waits too long."""
-    while True:
-        try:
-            return registry.model_set(digest)
-        except Unavailable as error:
-            log.warning("waiting for the model sets", error=str(error))
+    def _after(
+        self, key: str, partition: int, state: State | None, before: StreamState, outcome: Outcome
+    ) -> tuple[State | None, list[Record]]:
+        """What the engine gets: the same object where nothing changed."""
+        DRIFT_HOLES.inc(outcome.holes)
+        for message in outcome.messages:
+            if isinstance(message, DriftEventV1):
+                DRIFT_EVENTS.labels(message.kind).inc()
+        if outcome.state is before or outcome.state == before:
+            return state, []
+        new = {"partition": partition, "due_ms": due(outcome.state, self._every_ms), "stream": dump(outcome.state)}
+        self._unpacked[key] = new, outcome.state
+        self._unpacked.move_to_end(key)
+        if len(self._unpacked) > _KEPT_STREAMS:
+            self._unpacked.popitem(last=False)
+        return new, [record_for(key, message) for message in outcome.messages]
 
 
-def build(settings: Settings, slot: int) -> Tables:
-    """The processor, not yet running. Raises ValueError where no Kafka is named or a topic is missing, KafkaUnreachable."""
+def stream_of(evidence: AnomalyV1) -> tuple[str, ScoreStreamV1]:
+    """The score stream and its digest."""
+    return _stream(evidence.station, evidence.view, evidence.product, evidence.acquisition, evidence.model)
+
+
+@lru_cache(maxsize=_KEPT_STREAMS)
+def _stream(station: str, view: str, product: str, acquisition: str, model: ModelRef) -> tuple[str, ScoreStreamV1]:
+    stream = ScoreStreamV1(station=station, view=view, product=product, acquisition=acquisition, model=model)
+    return digest(stream), stream
+
+
+def scored(evidence: AnomalyV1, at_ms: int) -> Scored:
+    """What the monitor needs of it. at_ms: its append time. Raises ContractError."""
+    part = parse_inspection(evidence.inspection)
+    return Scored(
+        part.epoch,
+        part.n,
+        at_ms,
+        evidence.score if evidence.purpose == "production" else None,
+        evidence.p_value,
+        evidence.lot,
+        evidence.tool,
+        evidence.baseline,
+        evidence.policy,
+        evidence.model_set,
+    )
+
+
+def record_for(key: str, message: Message) -> Record:
+    """The record of one output, with an id that a replay gives again. key: the stream's digest."""
+    match message:
+        case DriftEventV1():
+            facts = event_id(key, message), message.inspection, message.at
+        case DriftSummaryV1():
+            facts = f"{key}/{message.first}/summary", key, message.closed_at
+        case BaselineStateV1():
+            at = f"{key}/{message.inspection}/state"
+            return keyed(message, id=at, key=f"state/{key}", subject=key, time=message.since)
+        case BaselineV1():
+            named = digest(message)
+            return keyed(message, id=named, key=named, subject=key, time=None)
+        case _:
+            raise TypeError(f"nobody reads a {type(message).__name__} of drift")
+    identity, subject, time = facts
+    return record_of(message, id=identity, station=message.stream.station, subject=subject, time=time)
+
+
+class Patient:
+    """A reducer calls nobody, so a registry that is away stops it; the watchdog ends a process that waits too long."""
+
+    def __init__(self, registry: BaselineRegistry) -> None:
+        self._registry = registry
+
+    def baseline(self, digest: str) -> BaselineV1 | None:
+        return self._ask(lambda: self._registry.baseline(digest))
+
+    def model_set(self, digest: str) -> ModelSetV1 | None:
+        return self._ask(lambda: self._registry.model_set(digest))
+
+    def policy(self, digest: str) -> PolicyV1 | None:
+        return self._ask(lambda: self._registry.policy(digest))
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
+        while True:
+            try:
+                return question()
+            except Unavailable as error:
+                log.warning("waiting for baselines, policies and model sets", error=str(error))
+
+
+def build(settings: Settings, slot: int, *, session_timeout_s: float = 45.0) -> Tables:
+    """The processor, not yet running. Raises ValueError where no Kafka is named or a topic is missing, KafkaUnreachable.
+
+    session_timeout_s: so long after a process has gone others take its partitions over.
+    """
     client = settings.client()
     found = partitions(client, [EVIDENCE])
     if not found:
@@ -137,6 +206,14 @@ def build(settings: Settings, slot: int) -> Tables:
         tick_topic=DRIFT_TICK,
         dead_letter_topic=DEAD_LETTER,
         partitions=found[EVIDENCE],
+        session_timeout_s=session_timeout_s,
     )
-    rules = Summaries(round(settings.summary_every_s * 1000), edges_from(Registry(client).start()))
-    return Tables(config, rules, on_dead=lambda record, dead: ())
+    streams = Streams(round(settings.summary_every_s * 1000), Patient(BaselineRegistry(client).start()))
+    tables = Tables(config, streams, on_dead=lambda record, dead: ())
+    for name in get_args(BaselineState):
+        DRIFT_STREAMS.labels(name).set_function(partial(_called, tables, name))
+    return tables
+
+
+def _called(tables: Tables, name: str) -> int:
+    return sum(state["stream"]["said"] == name for state in tables.states())

@@ -7,11 +7,13 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.monitors.ordering import GAP_MS, MOST, Order, Scored, admit, closes, overdue
+from streams.monitors.ordering import GAP_MS, MOST, Fate, Order, Scored, admit, closes, overdue
 
 
-def run(parts: list[Scored]) -> tuple[Order, list[Scored], list[str]]:
-    order, out, fates = Order(), [], []
+def run(parts: list[Scored]) -> tuple[Order, list[Scored], list[Fate]]:
+    order = Order()
+    out: list[Scored] = []
+    fates: list[Fate] = []
     for part in parts:
         order, released, fate = admit(order, part)
         out += released
@@ -29,7 +31,8 @@ def numbers(parts: list[Scored]) -> list[tuple[int, int]]:
 
 def test_a_hole_holds_back_until_filled_or_until_its_time_is_over() -> None:
     order, out, _ = run([part(7, 0)])  # what came before the first is not known either
-    assert out == [] and closes(order) == GAP_MS
+    assert out == []
+    assert closes(order) == GAP_MS
     order, out = overdue(order, GAP_MS - 1)
     assert out == []
     order, out = overdue(order, GAP_MS)
@@ -44,7 +47,8 @@ def test_a_hole_holds_back_until_filled_or_until_its_time_is_over() -> None:
 
 def test_an_append_time_closes_a_hole_before_the_part_itself_is_taken() -> None:
     order, out, fates = run([part(7, 0), part(6, GAP_MS)])
-    assert numbers(out) == [(5, 7)] and fates[1] == "late"
+    assert numbers(out) == [(5, 7)]
+    assert fates[1] == "late"
     assert admit(order, part(6, GAP_MS))[2] == "copy"  # the second copy of a late one
 
 
@@ -62,13 +66,15 @@ def test_a_full_buffer_gives_up_its_first_hole_and_says_later_who_came_for_it() 
     order, out, fate = admit(order, part(1, GAP_MS))
     assert (out, fate) == ([], "copy")  # further behind than is remembered
     order, out, _ = run([part(0, 0), *(part(n, GAP_MS) for n in range(2, 2 * MOST + 4, 2))])
-    assert len(out) == 2 and len(order.waiting) == MOST
+    assert len(out) == 2
+    assert len(order.waiting) == MOST
     assert admit(order, part(1, GAP_MS))[2] == "late"
 
 
 def test_a_clock_set_back_closes_nothing_early_and_loses_nothing() -> None:
     _, out, fates = run([part(0, 10**9), part(1, 10**9 + GAP_MS), part(3, 0), part(2, 1), part(4, 2)])
-    assert numbers(out) == [(5, n) for n in range(5)] and set(fates) == {"fresh"}
+    assert numbers(out) == [(5, n) for n in range(5)]
+    assert set(fates) == {"fresh"}
 
 
 @given(

@@ -1,0 +1,141 @@
+"""Which baseline a part is judged against, and the same ready to judge. Fitted baselines are kept: they never change.
+
+By the part's stamp: the baseline that an act put in force, else one made of the model's own calibration scores. Both follow from
+digests alone, so a replay judges alike. Knows who can look a digest up, not how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from schemas.baseline import BaselineV1, CertificateV1, SampleV1
+from schemas.common import digest
+from schemas.drift import ScoreStreamV1
+from schemas.model_set import ModelSetV1
+from schemas.policy import BaselineRuleV1, PolicyV1
+from schemas.standing import Origin
+from streams.judgement.conformal import threshold_for
+from streams.monitors.baseline import Baseline
+from streams.monitors.ordering import Scored
+
+_KEPT = 512  # fitted baselines, some 100 kB each
+_NO_LIMIT = CertificateV1()
+
+
+class Library(Protocol):
+    """Versions by digest; None: there is none."""
+
+    def baseline(self, digest: str) -> BaselineV1 | None: ...
+
+    def model_set(self, digest: str) -> ModelSetV1 | None: ...
+
+    def policy(self, digest: str) -> PolicyV1 | None: ...
+
+
+class Basis(NamedTuple):
+    """What a stream stands on. stamp: as the gateway stamped; digest: of the BaselineV1, None where nothing can be judged.
+
+    model_set, arl0: what a baseline of calibration scores was made of.
+    """
+
+    stamp: str | None
+    digest: str | None
+    origin: Origin = "calibration"
+    model_set: str = ""
+    arl0: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """A basis ready to judge by."""
+
+    baseline: Baseline
+    certificate: CertificateV1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What a part's stamp amounts to. made: a baseline of calibration scores, to be published; fault: why there is nothing."""
+
+    basis: Basis
+    made: BaselineV1 | None = None
+    fault: str = ""
+
+
+def fitted(sample: SampleV1) -> Baseline:
+    """The baseline that a sample amounts to. Raises ValueError as `Baseline.fit`."""
+    lots = [number for number, count in enumerate(sample.lots) for _ in range(count)]
+    return Baseline.fit(
+        sample.scores,
+        lots or None,
+        arl0=sample.arl0,
+        deff=sample.deff,
+        commissioned=sample.commissioned,
+        time_ordered=sample.in_order,
+    )
+
+
+class References:
+    """All streams of a process share it; those of the same model share a fitted baseline."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._calibrated = lru_cache(_KEPT)(self._calibrate)
+        self._by_act = lru_cache(_KEPT)(self._look_up)
+
+    def settle(self, stream: ScoreStreamV1, part: Scored) -> Settled:
+        """The basis that this part's stamp names."""
+        if part.baseline is None:
+            return self._of_the_model(stream, part)
+        found = self._library.baseline(part.baseline)
+        if found is None or found.stream != stream:
+            what = "is not on baseline.v1" if found is None else "belongs to another score stream"
+            return Settled(basis=Basis(part.baseline, None), fault=f"the stamped baseline {part.baseline} {what}")
+        return Settled(basis=Basis(part.baseline, part.baseline, found.origin))
+
+    def ground(self, view: str, basis: Basis) -> Ground | None:
+        """None where nothing can be judged."""
+        if basis.digest is None:
+            return None
+        if basis.stamp is not None:
+            return self._by_act(basis.digest)
+        return self._calibrated(basis.model_set, view, basis.arl0)
+
+    def threshold(self, view: str, part: Scored) -> float | None:
+        """The score above which the part's policy calls it anomalous; None where it does not say."""
+        policy = self._library.policy(part.policy) if part.policy else None
+        scores = self._scores(part.model_set, view)
+        if policy is None or policy.anomaly is None or not scores:
+            return None
+        try:
+            return threshold_for(policy.anomaly.alpha, scores)
+        except ValueError:
+            return None
+
+    def _of_the_model(self, stream: ScoreStreamV1, part: Scored) -> Settled:
+        scores = self._scores(part.model_set, stream.view)
+        if not scores:
+            fault = f"model set {part.model_set} is unknown or has no calibration scores of view {stream.view!r}"
+            return Settled(basis=Basis(None, None), fault=fault)
+        policy = self._library.policy(part.policy) if part.policy else None
+        arl0 = (policy.baseline if policy else BaselineRuleV1()).false_alarm_every_parts
+        made = BaselineV1(stream=stream, origin="calibration", sample=SampleV1(scores=tuple(scores), in_order=False, arl0=arl0))
+        return Settled(basis=Basis(None, digest(made), "calibration", part.model_set, arl0), made=made)
+
+    def _scores(self, model_set: str, view: str) -> Sequence[float]:
+        models = self._library.model_set(model_set)
+        model = models.model("anomaly") if models else None
+        return model.calibration.get(view, ()) if model else ()
+
+    def _calibrate(self, model_set: str, view: str, arl0: float) -> Ground:
+        sample = SampleV1(scores=tuple(self._scores(model_set, view)), in_order=False, arl0=arl0)
+        return Ground(baseline=fitted(sample), certificate=_NO_LIMIT)
+
+    def _look_up(self, digest: str) -> Ground:
+        found = self._library.baseline(digest)
+        if found is None:
+            raise LookupError(f"baseline {digest} was on baseline.v1, and is not there any more")
+        return Ground(baseline=fitted(found.sample), certificate=found.certificate)

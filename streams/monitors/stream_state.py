@@ -1,0 +1,85 @@
+"""Everything that is remembered of one score stream, as a value and as JSON data for a table.
+
+About 3 kB as JSON: 0.5 kB for the stream's name, 0.6 for the detector and 1.2 for its evidence (packed, base64), 0.4 for the
+window, the rest for order, lots and certificate; a score that waits behind a hole takes 0.3 kB more, at most 64 do. It is never
+forgotten: a stale baseline stays stale however long its product is not made.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import Any, NamedTuple
+
+from schemas.common import BaselineState
+from schemas.drift import ScoreStreamV1
+from streams.monitors.lifecycle import Trust
+from streams.monitors.ordering import Order, Scored
+from streams.monitors.packing import pack, pack_evidence, unpack
+from streams.monitors.references import Basis
+from streams.monitors.state import State
+from streams.monitors.summary import Window
+
+MOST_LOTS = 8
+
+
+class LotMark(NamedTuple):
+    """The first part of a lot."""
+
+    epoch: int
+    n: int
+    lot: str
+
+
+class StreamState(NamedTuple):
+    """moment_ms: latest append time of the parts judged. basis, trust: None before the first. said: the state published last.
+
+    lots: the latest ones. detector: None where nothing can be judged.
+    """
+
+    stream: ScoreStreamV1
+    order: Order = Order()
+    moment_ms: int = 0
+    basis: Basis | None = None
+    said: BaselineState | None = None
+    trust: Trust = Trust(0)
+    lots: tuple[LotMark, ...] = ()
+    detector: State | None = None
+    window: Window | None = None
+
+
+def dump(state: StreamState) -> dict[str, Any]:
+    """As JSON data; `load(dump(state))` dumps to the same again."""
+    detector = state.detector
+    return {
+        "stream": state.stream.model_dump(mode="json"),
+        "order": [*state.order[:3], f"{state.order.holes:x}", state.order.waiting],
+        "moment_ms": state.moment_ms,
+        "basis": state.basis,
+        "said": state.said,
+        "trust": state.trust,
+        "lots": state.lots,
+        "detector": None if detector is None else b64encode(pack(detector)).decode(),
+        "evidence": None if detector is None else b64encode(pack_evidence(detector)).decode(),
+        "window": state.window,
+    }
+
+
+def load(data: dict[str, Any]) -> StreamState:
+    clock_ms, epoch, n, holes, waiting = data["order"]
+    packed = data["detector"]
+    return StreamState(
+        stream=ScoreStreamV1.model_validate(data["stream"]),
+        order=Order(clock_ms, epoch, n, int(holes, 16), tuple(Scored(*part) for part in waiting)),
+        moment_ms=data["moment_ms"],
+        basis=None if data["basis"] is None else Basis(*data["basis"]),
+        said=data["said"],
+        trust=Trust(*data["trust"]),
+        lots=tuple(LotMark(*mark) for mark in data["lots"]),
+        detector=None if packed is None else unpack(b64decode(packed), b64decode(data["evidence"])),
+        window=None if data["window"] is None else _window(data["window"]),
+    )
+
+
+def _window(data: list[Any]) -> Window:
+    opened_ms, first, last, low, high, counts, p_counts = data
+    return Window(opened_ms, tuple(first), tuple(last), low, high, tuple(counts), tuple(p_counts))
