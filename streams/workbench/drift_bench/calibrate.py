@@ -1,8 +1,7 @@
 """Sensitivities at which every peer has the same mean run length without a change: found by simulation, kept in calibrated.json.
 
-    python -m streams.workbench.drift_bench.calibrate
-
-writes the table anew. It takes about half an hour; only KSWIN, which tests at every part, is extrapolated from fewer parts.
+`verdictline bench drift --calibrate` writes the table anew, in about ten minutes. KSWIN, which tests at every part and so takes
+.2 ms for each, is calibrated on fewer parts, and that roughly.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from streams.workbench.drift_bench.cells import BASELINE, Cell, draw, judged, pieces, workers
+from streams.workbench.drift_bench.cells import BASELINE, Cell, Tell, draw, judged, pieces, workers
 from streams.workbench.drift_bench.estimate import run_length
 from streams.workbench.drift_bench.families import Values
 from streams.workbench.drift_bench.inputs import fed
 from streams.workbench.drift_bench.peer_runs import alarms
-from streams.workbench.drift_bench.peers import CHARTS, KSWIN_WINDOW, LEARNERS, Chart, Learner, kswin
+from streams.workbench.drift_bench.peers import CHARTS, KSWIN_WINDOW, LEARNERS, Chart, Learner, kswin, require_river
 from streams.workbench.drift_bench.plan import IN_CONTROL
 from streams.workbench.drift_bench.simulator import World
 
@@ -31,7 +30,7 @@ OURS = "Verdictline, equal ARL0"
 ARL0 = 1e5
 CELL = Cell(name="calibration", world=World(), parts=IN_CONTROL, until=BASELINE)
 """n = 2000, independent lognormal scores, 1 % defects."""
-_CHART_RUNS, _RUNS, _HALVINGS = 400, 200, 9
+_CHART_RUNS, _RUNS, _HALVINGS = 400, 200, 10
 _THIN, _AT_ONCE = 20, 25
 _KSWIN_RUNS, _KSWIN_PARTS = 40, 15_000
 
@@ -70,7 +69,7 @@ def of_learner(pool: Executor, learner: Learner) -> float:
         sensitivity = math.exp(-log if learner.level else log)
         return run_length(alarms(pool, learner.name, sensitivity, CELL, _RUNS), CELL.parts).value
 
-    low, high = (math.log(1e2), math.log(1e40)) if learner.level else (math.log(1.0), math.log(1e4))
+    low, high = (0.0, math.log(1e30)) if learner.level else (math.log(1.0), math.log(1e4))
     log = bisect(length, low, high, _HALVINGS)
     return math.exp(-log if learner.level else log)
 
@@ -124,18 +123,18 @@ def bisect(length: Callable[[float], float], low: float, high: float, halvings: 
     return high
 
 
-def main() -> None:
-    """Write the table."""
+def write_table(tell: Tell) -> None:
+    """Find all sensitivities and keep them. Raises RiverMissing."""
+    require_river()
     found: dict[str, float] = {}
     with workers() as pool:
         for chart in CHARTS:
             found[chart.name] = of_chart(pool, chart)
+            tell(f"{chart.name}: {found[chart.name]:.4g}")
         for learner in LEARNERS:
-            found[learner.name] = of_kswin(pool) if "KSWIN" in learner.name else of_learner(pool, learner)
+            found[learner.name] = of_kswin(pool) if learner.slow else of_learner(pool, learner)
+            tell(f"{learner.name}: {found[learner.name]:.4g}")
         found[OURS] = of_ours(pool)
+        tell(f"{OURS}: stated ARL0 {found[OURS]:.4g}")
     table = {"arl0": ARL0, "parts": CELL.parts, "sensitivity": {name: float(f"{value:.6g}") for name, value in found.items()}}
     TABLE.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ Run k of a cell is a function of the cell's name and k alone, whichever process 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -24,6 +24,7 @@ CHANGE_AT = 4000
 PROCESSES = 2
 _AT_ONCE = 10  # runs a task
 PLAIN = World()
+Tell = Callable[[str], None]
 BASELINE: frozenset[Kind] = frozenset({"baseline_up", "baseline_down", "baseline_shrink", "baseline_spread"})
 
 
@@ -87,13 +88,16 @@ def _some(task: tuple[Cell, range]) -> tuple[str, list[Run]]:
     return cell.name, [judged(cell, run) for run in runs]
 
 
-def measure(pool: Executor, cells: Mapping[Cell, int]) -> dict[str, list[Run]]:
-    """All runs of all cells, by name. cells: how many runs of each."""
+def measure(pool: Executor, cells: Mapping[Cell, int], tell: Tell | None = None) -> dict[str, list[Run]]:
+    """All runs of all cells, by name. cells: how many runs of each; tell: hears of every tenth of the work."""
     found: dict[str, list[Run]] = {cell.name: [] for cell in cells}
     if len(found) < len(cells):
         raise ValueError("two cells have one name")
-    for name, runs in pool.map(_some, list(pieces(cells, _AT_ONCE))):
+    tasks = list(pieces(cells, _AT_ONCE))
+    for done, (name, runs) in enumerate(pool.map(_some, tasks), 1):
         found[name] += runs
+        if tell and 10 * done // len(tasks) > 10 * (done - 1) // len(tasks):
+            tell(f"{100 * done // len(tasks)} % of the runs")
     return found
 
 

@@ -142,12 +142,9 @@ LEARNERS = (
 )
 
 
-def has_river() -> bool:
-    try:
-        _river()
-    except RiverMissing:
-        return False
-    return True
+def require_river() -> None:
+    """Raises RiverMissing."""
+    _river()
 
 
 def first_alarm(peer: Learner, sensitivity: float, run: Fed) -> int | None:
@@ -165,6 +162,4 @@ def first_alarm(peer: Learner, sensitivity: float, run: Fed) -> int | None:
 def first_reach(path: Values, threshold: float) -> list[int | None]:
     """The same for charts, a run a column."""
     above = path >= threshold
-    places: list[int] = above.argmax(axis=0).tolist()
-    reached: list[bool] = above.any(axis=0).tolist()
-    return [place if there else None for place, there in zip(places, reached, strict=True)]
+    return [int(run.argmax()) if run.any() else None for run in above.T]

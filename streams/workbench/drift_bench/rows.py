@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from streams.workbench.drift_bench.estimate import Estimate
 
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """id: number of the target and a letter; at_most: the goal is a ceiling, else a floor. The goal is met by the value, of a
-    mean run length by its 95 % lower bound; nothing that could not be measured is met.
+    """target: its number; at_most: the goal is a ceiling, else a floor. The goal is met by the value, of a mean run length by its
+    95 % lower bound; nothing that could not be measured is met.
     """
 
-    id: str
+    target: int
     name: str
-    unit: Literal["parts", "share", "us", "ms", "bytes", "ratio", "runs", "sd"]
     found: Estimate
     goal: float
+    unit: Literal["parts", "share", "us", "ms", "bytes", "ratio", "runs"] = "parts"
     at_most: bool = True
     stretch: float | None = None
     prototype: str = ""
@@ -34,10 +36,18 @@ class Row:
         return goal <= value < math.inf
 
 
-def dump(row: Row) -> dict[str, Any]:
-    """As JSON data; what is not finite is null."""
+def dump(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """As JSON data in the order of the targets, whose rows get letters; what is not finite is null."""
+    found = []
+    for target in sorted({row.target for row in rows}):
+        some = [row for row in rows if row.target == target]
+        letters = _LETTERS if len(some) > 1 else [""]
+        found += [{"id": f"{target}{letter}", **_dump(row)} for row, letter in zip(some, letters, strict=False)]
+    return found
+
+
+def _dump(row: Row) -> dict[str, Any]:
     return {
-        "id": row.id,
         "name": row.name,
         "unit": row.unit,
         "value": finite(row.found.value),
@@ -60,15 +70,13 @@ def finite(value: float | None) -> float | None:
 
 
 def shown(row: Mapping[str, Any], field: str) -> str:
-    """A value of a row of the JSON, for people."""
+    """A figure of a row of the JSON, for people."""
     value = row[field]
     if value is None:
         return "–"
     match row["unit"]:
         case "share":
             return f"{100 * value:.1f} %"
-        case "parts" if value >= 1e5:
-            return f"{value:.1e}"
-        case "us" | "sd" | "ratio" | "ms":
+        case "us" | "ms" | "ratio":
             return f"{value:.3g}"
-    return f"{value:.0f}"
+    return f"{value:.1e}" if value >= 1e5 else f"{value:.0f}"

@@ -1,0 +1,69 @@
+"""Target 12: what a part costs, how large a state gets, how long a fit takes. CPU time of this process, the least of several."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import Literal
+
+from streams.monitors.baseline import Baseline
+from streams.monitors.detector import init, step
+from streams.monitors.packing import pack
+from streams.monitors.score import Score
+from streams.monitors.state import State
+from streams.workbench.drift_bench.cells import chance
+from streams.workbench.drift_bench.estimate import Estimate
+from streams.workbench.drift_bench.rows import Row
+from streams.workbench.drift_bench.simulator import Moved, World, reference, stream
+
+_TIMES, _STEPS, _BATCH = 9, 20_000, 1_000_000
+
+
+def rows() -> list[Row]:
+    """On production without a change; the state while a change comes, is named and lasts."""
+    rng = chance("cost", 0)
+    normal = reference(World(), 2000, rng).scores.tolist()
+    baseline = Baseline.fit(normal, arl0=1e5)
+    quiet = _scores(stream(World(), _STEPS, rng).scores.tolist())
+    moved = _scores(stream(World(), 2 * _STEPS, rng, Moved(shift=0.5), _STEPS).scores.tolist())
+    sizes = [len(pack(state)) for state in _states(baseline, moved)]
+    largest = Estimate(value=max(sizes), se=0.0, runs=len(sizes))
+    return [
+        _row("a part, step by step in plain Python", "us", _least(lambda: _last(baseline, quiet), _STEPS / 1e6), 2.0, "1.0-1.3"),
+        _row("fit of 2000 scores, warm", "ms", _least(lambda: Baseline.fit(normal, arl0=1e5), 1e-3), 10.0, "1.4"),
+        Row(target=12, name="state, packed, at its largest", unit="bytes", found=largest, goal=512, prototype="292"),
+    ]
+
+
+def _row(name: str, unit: Literal["us", "ms"], found: Estimate, goal: float, prototype: str) -> Row:
+    return Row(target=12, name=name, unit=unit, found=found, goal=goal, prototype=prototype)
+
+
+def _least(work: Callable[[], object], per: float) -> Estimate:
+    """CPU seconds over `per`: the least of nine, and how far the middle one lies above it."""
+    work()
+    times = []
+    for _ in range(_TIMES):
+        began = time.process_time()
+        work()
+        times.append((time.process_time() - began) / per)
+    return Estimate(value=min(times), se=median(times) - min(times), runs=_TIMES)
+
+
+def _scores(values: Sequence[float]) -> list[Score]:
+    return [Score(value, 0, n, n) for n, value in enumerate(values)]
+
+
+def _last(baseline: Baseline, scores: Sequence[Score]) -> State:
+    state = init(baseline)
+    for score in scores:
+        state, _ = step(baseline, state, score)
+    return state
+
+
+def _states(baseline: Baseline, scores: Sequence[Score]) -> Iterator[State]:
+    state = init(baseline)
+    for score in scores:
+        state, _ = step(baseline, state, score)
+        yield state
