@@ -13,7 +13,9 @@ from streams.training.fitted import Fitted
 def starting_policy(fitted: Fitted, station: Station | None = None) -> PolicyV1:
     """alpha is the smallest that every view's calibration can give, not below 0.01; known defects are rework.
 
-    Whoever knows the part edits it: which defects are scrap, where geometry decides, how much time there is.
+    Whoever knows the part edits it: which defects are scrap, where geometry decides, how much time there is, and what becomes
+    of passes while a baseline is in doubt. Until then they are annotated: a new station has no commissioned baseline, and
+    would hold everything.
     """
     anomaly = fitted.model("anomaly")
     alpha = None if anomaly is None else max(smallest_alpha(len(scores)) for scores in anomaly.calibration.values())

@@ -209,6 +209,7 @@ def test_policy_commands(kafka: SharedKafka, registry: Registry, tmp_path: Path,
     assert (code, f"current/{product}: " in said) == (0, True), said
     code, said = run("show", "--product", product)
     assert (code, "alpha: 0.2" in said, "by ann: as the data allow" in said) == (0, True, True)
+    assert "baseline:\n  provisional:\n    do: annotate\n" in said  # what may be edited is shown, also where it is the default
     file.write_text("product: Disc\naudit_fraction: yes\nsped: 1\ntitle: x\n")
     code, said = run("check", str(file))
     assert code == 2
