@@ -12,9 +12,9 @@ from bisect import bisect_left
 from streams.monitors import moves, ring
 from streams.monitors.baseline import Baseline
 from streams.monitors.evidence import DriftEvent
-from streams.monitors.rules import MASK
+from streams.monitors.rules import MASK, advanced
 from streams.monitors.score import Score
-from streams.monitors.state import Course, Learning, Mark, State
+from streams.monitors.state import Course, Learning, State
 
 __all__ = ["DriftEvent", "Score", "State", "init", "step"]
 
@@ -41,7 +41,7 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
         return moves.careful(baseline, state, score, symbol)
     part += 1
     following = part + 1
-    sums = tuple([v if (v := a + b) > MASK else following for a, b in zip(sums, rules.columns[symbol])])  # noqa: B905
+    sums = advanced(sums, rules.columns[symbol], following)
     up_event, up_other, up_h, down_event, down_other, down_h = watch
     if symbol == rules.last:
         up += up_event
@@ -58,7 +58,7 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
     if down <= MASK:
         down = following
     recent += ring.BYTES[symbol]
-    marks = _new(Mark, (part, score.epoch, score.n, score.at_ms, marks))
+    marks = (part, score.epoch, score.n, score.at_ms, marks)
     after = (part, sums, up, down, following, weights, run, value, marks, recent, course, watch)
     if len(recent) < ring.RECENT:
         return _new(State, after), []

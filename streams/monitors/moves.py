@@ -9,7 +9,7 @@ from __future__ import annotations
 from streams.monitors import recovery, ring, stuck, tail
 from streams.monitors.baseline import Baseline
 from streams.monitors.evidence import DriftEvent, Kind, evidence_of
-from streams.monitors.rules import MASK, SHIFT, split
+from streams.monitors.rules import MASK, SHIFT, advanced, split
 from streams.monitors.score import Point, Score
 from streams.monitors.state import (
     ARMED,
@@ -21,7 +21,6 @@ from streams.monitors.state import (
     STALE,
     SUSPECT,
     Course,
-    Mark,
     Saved,
     State,
     Watch,
@@ -76,9 +75,13 @@ class Draft:
         self._weights, self._run = state.weights, state.run
         self._course = state.course
         self._recent = state.recent + ring.BYTES[symbol]
-        self._marks = Mark(self._part, score.epoch, score.n, score.at_ms, state.marks)
+        self._marks = (self._part, score.epoch, score.n, score.at_ms, state.marks)
 
     def after(self) -> State:
+        """The state after the part. A CUSUM that stands at zero, moved or not, starts at the following part."""
+        following = self._part + 1
+        self._sums = tuple([value if value > MASK else following for value in self._sums])
+        self._up, self._down = (value if value > MASK else following for value in (self._up, self._down))
         if self._course == self._before.course and self._before.watch is not None:
             watch: Watch | None = self._before.watch
         else:
@@ -93,7 +96,7 @@ class Draft:
         if course.frozen != LOOSE:
             frozen = max(0, course.frozen - gain)
             self._course = course._replace(frozen=LOOSE if frozen >= rules.release else frozen)
-            return self._waiting()
+            return False
         before = self._repeat
         self._repeat = self._moved(before, gain)
         if self._repeat <= MASK:
@@ -103,12 +106,11 @@ class Draft:
             self._course = course._replace(saved=self._saved())
         if self._repeat >> SHIFT >= stuck.H:
             return self._stuck()
-        return self._repeat >> SHIFT < stuck.HOLD or self._waiting()
+        return self._repeat >> SHIFT < stuck.HOLD
 
     def judge(self) -> None:
         """The part as evidence on the baseline and on the defect rate."""
         if self._course.mode == STALE:
-            self._waiting()
             return
         self._run = self._run + 1 if self._symbol >= self._rules.body else 0
         if not self._tables():
@@ -121,8 +123,7 @@ class Draft:
         """Whether a table crossed."""
         rules = self._rules
         column = (rules.capped if CAPPED_FROM <= self._run <= CAPPED_TO else rules.columns)[self._symbol]
-        following = self._part + 1
-        self._sums = tuple(v if (v := a + b) > MASK else following for a, b in zip(self._sums, column, strict=True))
+        self._sums = advanced(self._sums, column, self._part + 1)
         over = [i for i, (value, h) in enumerate(zip(self._sums, rules.thresholds, strict=True)) if value >= h]
         if not over:
             return False
@@ -244,13 +245,6 @@ class Draft:
         """A start that was lost since is taken as the first repeat."""
         return (value << SHIFT) + min(now & MASK, start) if value else self._part + 1
 
-    def _waiting(self) -> bool:
-        """This part does not count: a CUSUM at zero starts later."""
-        following = self._part + 1
-        self._sums = tuple(value if value > MASK else following for value in self._sums)
-        self._up, self._down = (value if value > MASK else following for value in (self._up, self._down))
-        return False
-
     def _moved(self, value: int, gain: int) -> int:
         after = value + (gain << SHIFT)
         return after if after > MASK else self._part + 1
@@ -273,11 +267,11 @@ class Draft:
         self.events.append(DriftEvent(kind=kind, at=at, change_point=change, direction=where, evidence=found))
 
     def _point(self, start: int) -> Point:
-        mark = self._marks
-        while mark.part != start:
-            assert mark.older is not None
-            mark = mark.older
-        return Point(mark.epoch, mark.n, mark.at_ms)
+        part, epoch, n, at_ms, older = self._marks
+        while part != start:
+            assert older is not None
+            part, epoch, n, at_ms, older = older
+        return Point(epoch, n, at_ms)
 
     def _state(self, watch: Watch | None) -> State:
         return State(

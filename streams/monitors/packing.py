@@ -33,7 +33,7 @@ def pack(state: State) -> bytes:
     marks = referenced(state)
     cusums = (*state.sums, state.up, state.down, state.repeat)
     parts = [_head(state), state.weights.to_bytes(_WEIGHTS, "little", signed=True)]
-    place = {mark.part: i for i, mark in enumerate(marks)}
+    place = {mark[0]: i for i, mark in enumerate(marks)}
     parts += [_CUSUM.pack(value >> SHIFT, place[value & MASK] if value > MASK else _AT_ZERO) for value in cusums]
     parts += [_pack_mark(mark) for mark in marks]
     parts += [bytes((len(cusums) - len(marks)) * _MARK_SIZE), _pack_saved(state.course.saved, len(state.sums))]
@@ -98,8 +98,8 @@ def _head(state: State) -> bytes:
 
 
 def _pack_mark(mark: Mark) -> bytes:
-    values = (mark.part, mark.epoch, mark.n, mark.at_ms)
-    return b"".join(value.to_bytes(width, "little") for value, width in zip(values, _MARK, strict=True))
+    part, epoch, n, at_ms, _ = mark
+    return b"".join(value.to_bytes(width, "little") for value, width in zip((part, epoch, n, at_ms), _MARK, strict=True))
 
 
 def _mark(data: bytes, at: int) -> Mark:
@@ -108,12 +108,12 @@ def _mark(data: bytes, at: int) -> Mark:
         values.append(int.from_bytes(data[at : at + width], "little"))
         at += width
     part, epoch, n, at_ms = values
-    return Mark(part, epoch, n, at_ms, None)
+    return part, epoch, n, at_ms, None
 
 
 def _value(data: bytes, at: int, marks: tuple[Mark, ...], following: int) -> int:
     value, place = map(int, _CUSUM.unpack_from(data, at))
-    return (value << SHIFT) + (following if place == _AT_ZERO else marks[place].part)
+    return (value << SHIFT) + (following if place == _AT_ZERO else marks[place][0])
 
 
 def _weights(data: bytes, at: int) -> int:

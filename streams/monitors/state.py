@@ -28,14 +28,9 @@ class Watch(NamedTuple):
     down_h: int
 
 
-class Mark(NamedTuple):
-    """Which inspection was which part of the stream; parts are counted from 1. A chain: `older` is the mark before."""
-
-    part: int
-    epoch: int
-    n: int
-    at_ms: int
-    older: Mark | None
+# Which inspection was which part of the stream, parts counted from 1: part, epoch, n, at_ms, and the mark before. A chain, and
+# plain: one is made for every part.
+Mark = tuple[int, int, int, int, "Mark | None"]
 
 
 class Learning(NamedTuple):
@@ -117,17 +112,18 @@ class State(NamedTuple):
 def referenced(state: State) -> tuple[Mark, ...]:
     """The marks that CUSUMs above zero started at, oldest first: at most one for each."""
     starts = {value & MASK for value in (*state.sums, state.up, state.down, state.repeat) if value > MASK}
-    found, mark = [], state.marks
+    found: list[Mark] = []
+    mark = state.marks
     while mark is not None and len(found) < len(starts):
-        if mark.part in starts:
+        if mark[0] in starts:
             found.append(mark)
-        mark = mark.older
+        mark = mark[4]
     return tuple(reversed(found))
 
 
 def chained(marks: Iterable[Mark]) -> Mark | None:
     """The newest of marks, oldest first, each with its forerunner."""
-    chain = None
-    for mark in marks:
-        chain = mark._replace(older=chain)
+    chain: Mark | None = None
+    for part, epoch, n, at_ms, _ in marks:
+        chain = (part, epoch, n, at_ms, chain)
     return chain

@@ -16,7 +16,7 @@ from streams.monitors.symbols import quantile
 from streams.monitors.tables import UNIT
 
 H = math.ceil(14 * UNIT)  # 4 repeats at a share of .02, 7 at .1, 13 at .3
-HOLD = H // 2  # from here on the other channels wait: so many repeats are no chance
+HOLD = 3 * H // 4  # from here on the other channels wait: so many repeats are no chance
 RELEASE = 20  # as many more fresh scores than a repeating source shows end it
 _REPEATING = 0.9
 _RATE = (0.02, 0.5)
