@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
+from pydantic import ValidationError
+
+from schemas.common import fault
 from schemas.envelope import to_millis
 from schemas.evidence import AnnouncedV1, ViewV1
 from schemas.ids import InspectionId, inspection_id, station_path
@@ -362,6 +365,8 @@ class Gateway:
             stamp = stamp_now(self._stamps, capture.product, station.name, capture.acquisition, views)
         except Unavailable:
             stamp = station.memory.stamp(capture)
+        except ValidationError as error:  # a view or an acquisition that no score stream can have
+            raise Unprocessable("bad_data", fault(error)[1]) from error
         if stamp is None:
             raise NothingInForce(
                 f"no policy and model set in force for product {capture.product!r} at station {station.name!r}: "
