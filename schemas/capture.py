@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from schemas.common import ContentType, ImageRef, Message, Purpose, Text, fault
 from schemas.envelope import ContractError, Envelope
+from schemas.evidence import ChallengeStampV1
 from schemas.ids import Digest, Inspection, Name, Station, evidence_id, parse_inspection
 
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -16,10 +17,16 @@ TICKET_TYPE = "verdictline.capture.ticket.v1"
 EMBEDDING_TYPE = "verdictline.embedding.pooled.v1"
 
 
+def _stamp(value: object) -> object:
+    """A header's text as the stamp in it; unknown fields are a newer writer's."""
+    return ChallengeStampV1.model_validate_json(value, extra="ignore") if isinstance(value, str) else value
+
+
 class Context(Message):
     """What the headers of an image and of its embedding say. decide_within_s: from the announcement's append time.
 
-    baseline: the one in force for this view's score stream; absent: none was put in force by a person.
+    baseline: the one in force for this view's score stream; absent: none was put in force by a person. challenge: the stamp of a
+    part with a known answer, JSON in the header.
     """
 
     inspection: Inspection
@@ -37,6 +44,7 @@ class Context(Message):
     policy: Digest
     decide_within_s: float = Field(gt=0, le=3600)
     baseline: Digest | None = None
+    challenge: Annotated[ChallengeStampV1 | None, BeforeValidator(_stamp)] = None
     sha256: Digest
 
     HEADERS: ClassVar[dict[str, str]] = {
@@ -53,13 +61,18 @@ class Context(Message):
         "policy": "policy",
         "decide_within_s": "decidewithin",
         "baseline": "baseline",
+        "challenge": "challenge",
         "sha256": "sha256",
     }
 
     def extensions(self) -> dict[str, str]:
         """As CloudEvents extension attributes."""
         values = {name: getattr(self, field) for field, name in self.HEADERS.items()}
-        return {name: str(value) for name, value in values.items() if value is not None}
+        return {name: _text(value) for name, value in values.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    return value.json_bytes().decode() if isinstance(value, Message) else str(value)
 
 
 def context_of(envelope: Envelope) -> Context:

@@ -139,7 +139,7 @@ class AnomalyV1(Observation):
     """Does this view deviate from normal? score: raw, higher is stranger; p_value: conformal, against the calibration scores.
 
     heat_map: 32 x 32 fp16, row by row, little-endian, base64; raw distances, scaled to the threshold only when drawn.
-    baseline: the one in force for this score stream when the part was taken.
+    baseline: the one in force for this score stream when the part was taken. challenge: of a part with a known answer.
     """
 
     TYPE = "verdictline.evidence.anomaly.v1"
@@ -147,6 +147,7 @@ class AnomalyV1(Observation):
     tool: Text | None = None
     policy: Digest | None = None
     baseline: Digest | None = None
+    challenge: ChallengeStampV1 | None = None
     score: float
     score_mid: float | None = None
     score_deep: float | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from schemas.baseline import ReferenceV1
 from schemas.common import Message, ModelRef, Region, Stage, Text
 from schemas.ids import Digest, Name, Station
 
@@ -19,11 +20,24 @@ class PreparationV1(Message):
     high: int = Field(default=65535, ge=1, le=65535)
 
 
+class ImageReferenceV1(Message):
+    """What good parts look like in one view, for the monitor of camera, light and fixture. n: images that it was taken from.
+
+    statistics: by the name that ImageStatsV1 gives them, over those images. thumbnail: their mean picture, 64 x 64 grey levels,
+    row by row, base64; absent where parts cannot be registered by it (a cloth without a fixed pattern).
+    """
+
+    n: int = Field(ge=2)
+    statistics: dict[Name, ReferenceV1] = Field(min_length=1)
+    thumbnail: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{5462}==$")] | None = None
+
+
 class ModelV1(Message):
     """One model version. calibration: view -> sorted scores of good parts that it never learned from (at most 2,000 each).
 
-    classes: its classes in the order of its outputs; good is called `good`. ok_parts: good parts its OK class was fitted on.
-    tolerance: largest difference of a served from an offline score. cut: logit above which a pixel belongs to a mask.
+    image: view -> what its good parts look like. classes: in the order of its outputs; good is called `good`. ok_parts: good
+    parts its OK class was fitted on. tolerance: largest difference of a served from an offline score. cut: logit above which a
+    pixel belongs to a mask.
     """
 
     stage: Stage
@@ -34,6 +48,7 @@ class ModelV1(Message):
     trunk_id: Text
     preparation: PreparationV1
     calibration: dict[Annotated[str, StringConstraints(max_length=63)], tuple[float, ...]] = Field(default_factory=dict)
+    image: dict[Annotated[str, StringConstraints(max_length=63)], ImageReferenceV1] = Field(default_factory=dict)
     tolerance: float = Field(ge=0)
     cut: float | None = None
 

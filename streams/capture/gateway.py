@@ -102,14 +102,17 @@ def admit(view: View, limits: Limits) -> ViewV1:
     named = _EXTENSIONS.get(PurePath(view.file).suffix.lower()) if view.file else None
     if named is not None and named != info.format:
         raise Refused(view.name, "wrong_extension", f"the name says {named}, the content is {info.format}")
-    return ViewV1(
-        view=view.name,
-        sha256=hashlib.sha256(view.data).hexdigest(),
-        bytes=len(view.data),
-        content_type=info.content_type,
-        width_px=info.width_px,
-        height_px=info.height_px,
-    )
+    try:
+        return ViewV1(
+            view=view.name,
+            sha256=hashlib.sha256(view.data).hexdigest(),
+            bytes=len(view.data),
+            content_type=info.content_type,
+            width_px=info.width_px,
+            height_px=info.height_px,
+        )
+    except ValidationError as error:
+        raise Refused(view.name, "bad_data", fault(error)[1]) from error
 
 
 @dataclass(kw_only=True)
@@ -228,6 +231,7 @@ def context(announced: AnnouncedV1, view: ViewV1) -> Context:
         policy=announced.policy,
         decide_within_s=announced.decide_within_s,
         baseline=stands_on.baseline if stands_on else None,
+        challenge=announced.challenge,
         sha256=view.sha256,
     )
 

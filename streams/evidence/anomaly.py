@@ -7,12 +7,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from schemas.evidence import AnomalyV1
+from schemas.evidence import AnomalyV1, ImageStatsV1
 from streams.evidence.observation import Seen
 from streams.evidence.tensors import ANOMALY_OUTPUTS, Array, checked
 
 
-def anomaly(answer: Mapping[str, Array], seen: Seen, *, p_value: float, calibration_n: int, trunk_id: str) -> AnomalyV1:
+def anomaly(
+    answer: Mapping[str, Array],
+    seen: Seen,
+    *,
+    p_value: float,
+    calibration_n: int,
+    trunk_id: str,
+    image_stats: ImageStatsV1 | None = None,
+) -> AnomalyV1:
     """answer: a batch of one that `raw_score` has checked. p_value: conformal, of its score."""
     return AnomalyV1(
         **seen.fields(),
@@ -24,6 +32,7 @@ def anomaly(answer: Mapping[str, Array], seen: Seen, *, p_value: float, calibrat
         calibration_n=calibration_n,
         heat_map=heat_map(answer["anomaly_map"][0]),
         trunk_id=trunk_id,
+        image_stats=image_stats,
     )
 
 

@@ -40,4 +40,4 @@ class Seen:
         part = self.part
         if isinstance(part, SegmentRequestV1):
             return {}
-        return {"lot": part.lot, "tool": part.tool, "policy": part.policy, "baseline": part.baseline}
+        return {name: getattr(part, name) for name in ("lot", "tool", "policy", "baseline", "challenge")}

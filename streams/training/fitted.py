@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.common import Stage
-from schemas.model_set import PreparationV1
+from schemas.model_set import ImageReferenceV1, PreparationV1
 from streams.evidence.tensors import Kind
 from streams.training.features import FloatArray
 
@@ -31,7 +31,7 @@ class Probes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FittedModel:
-    """calibration: view -> ascending scores; metrics: on groups left out; cut: advice for mask logits."""
+    """calibration: view -> ascending scores; image: view -> its looks; metrics: on groups left out; cut: for mask logits."""
 
     stage: Stage
     kind: Kind
@@ -40,6 +40,7 @@ class FittedModel:
     classes: tuple[str, ...] = ()
     ok_parts: int = 0
     calibration: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    image: Mapping[str, ImageReferenceV1] = field(default_factory=dict)
     cut: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 

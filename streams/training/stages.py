@@ -17,6 +17,7 @@ from streams.training.fitted import JUDGED, TOLERANCE, FittedModel, Probes
 from streams.training.folds import group_folds
 from streams.training.heads import anomaly, classes, segments
 from streams.training.heads.segments import Pixels, fit_segments, sample_pixels, segments_reference
+from streams.training.image_reference import image_reference
 from streams.training.measure import LeftOut, auroc, best_cut, class_metrics, class_thresholds
 from streams.training.trunk import Trunk
 from streams.training.windows import Cut, clean_cut, cuts
@@ -57,7 +58,9 @@ def fit_anomaly_model(
     probes = _probes("anomaly", onnx, fitted.head, "image", images, features)
     views = sorted({item.view for item in good})
     calibration = {view: _calibration(fitted.scores[[item.view == view for item in good]], rng) for view in views}
-    model = FittedModel(stage="anomaly", kind="anomaly", onnx=onnx, probes=probes, calibration=calibration)
+    own = {view: images[[item.view == view for item in good]] for view in views}
+    looks = {view: image_reference(list(shown)) for view, shown in own.items() if len(shown) > 1}
+    model = FittedModel(stage="anomaly", kind="anomaly", onnx=onnx, probes=probes, calibration=calibration, image=looks)
     return model, fitted
 
 

@@ -177,6 +177,7 @@ def _message(fitted: Fitted, model: FittedModel, stored: StoredModel, options: F
         trunk_id=fitted.trunk_id,
         preparation=fitted.preparation,
         calibration=dict(model.calibration),
+        image=dict(model.image),
         tolerance=model.tolerance,
         cut=model.cut,
     )

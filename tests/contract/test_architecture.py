@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "streams/capture/gateway": stage("capture") | {"pydantic"},
     "streams/capture/image": stage("capture") | {"cv2"},
     "streams/evidence/geometry": stage("evidence") | {"cv2"},
+    "streams/evidence/image_stats": stage("evidence") | {"cv2"},
     "streams/training": stage("training") | {"onnx", "onnxruntime", "sklearn", "threadpoolctl"},
     "streams/judgement/ledger": {"schemas"},
     "streams/wiring/driver": CLOCKS | {"schemas", "confluent_kafka", "structlog"},

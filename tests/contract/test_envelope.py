@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,11 @@ from schemas.capture import Context, capture_envelope, context_of
 from schemas.codec import Reader, enveloped, record_of
 from schemas.dead_letter import dead_letter, dead_letter_facts
 from schemas.envelope import ContractError, Envelope, Headers, Received, Record, envelope_of, from_millis, rfc3339, to_millis
-from schemas.evidence import AnnouncedV1, TickV1
+from schemas.evidence import AnnouncedV1, ChallengeStampV1, TickV1
 from schemas.ids import evidence_id, inspection_id, parse_inspection, station_path, verdict_id
 from schemas.topics import DEAD_LETTER, EVIDENCE
 
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 STATION = "lyon/line-2/press-out"
 INSPECTION = inspection_id(STATION, 1795471200123, 417)
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
@@ -167,15 +170,25 @@ def test_an_image_context_there_and_back() -> None:
         product="disc",
         lot="Los 7 · früh",
         acquisition="a" * 64,
-        purpose="production",
+        purpose="challenge",
         model_set="b" * 64,
         policy="c" * 64,
         decide_within_s=2.5,
+        challenge=ChallengeStampV1(set="früh/1", part="G 1", proof="physical", kind="golden"),
         sha256="d" * 64,
     )
     record = enveloped(capture_envelope(context, ticket=False, content_type="image/png"), b"\x89PNG")
     assert context_of(envelope_of(record.headers)) == context
     assert envelope_of(record.headers).dataschema is None
+
+
+@pytest.mark.parametrize("text", ["", "null", "golden", '{"set": "s"}', "[]"])
+def test_a_damaged_challenge_stamp_is_a_bad_header(text: str) -> None:
+    headers = json.loads((EXAMPLES / "verdictline.capture.image.v1" / "good-headers.json").read_text())
+    headers = {**headers, "ce_purpose": "challenge", "ce_challenge": text}
+    with pytest.raises(ContractError) as caught:
+        context_of(envelope_of([(name, value.encode()) for name, value in headers.items()]))
+    assert caught.value.reason == "bad_header"
 
 
 def test_a_dead_letter_is_whole() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.capture import Context
 from schemas.common import ImageRef, ModelRef
-from schemas.evidence import AnomalyV1
+from schemas.evidence import AnomalyV1, ChallengeStampV1
 from schemas.ids import inspection_id
 from schemas.model_set import ModelSetV1
 from streams.evidence.anomaly import anomaly, embedding_bytes, heat_map, raw_score
@@ -24,7 +24,8 @@ from tests.helpers.stage_models import full_set, image_classifier_set
 D = "cd" * 32
 PART = Context(
     inspection=str(inspection_id("a/b/c", 5, 7)), station="a/b/c", view="v1", views=2, product="disc", acquisition=D,
-    purpose="study", model_set=D, policy=D, decide_within_s=5, sha256=D, lot="L7", tool="mould-3", baseline="ef" * 32,
+    purpose="challenge", model_set=D, policy=D, decide_within_s=5, sha256=D, lot="L7", tool="mould-3", baseline="ef" * 32,
+    challenge=ChallengeStampV1(set="s1", part="G-1", proof="digital", kind="golden"),
 )  # fmt: skip
 SEEN = Seen(
     part=PART,
@@ -47,11 +48,12 @@ def test_anomaly_repeats_the_part_and_keeps_the_raw_score() -> None:
     assert AnomalyV1.read(message.json_bytes()) == message
     assert (message.inspection, message.purpose, message.model.version, message.latency_ms) == (
         PART.inspection,
-        "study",
+        "challenge",
         3,
         1.235,
     )
     assert (message.lot, message.tool, message.policy, message.baseline) == ("L7", "mould-3", D, "ef" * 32)
+    assert message.challenge == PART.challenge
 
 
 def test_heat_maps_and_embeddings_are_fp16_and_finite_whatever_the_model_gives() -> None:

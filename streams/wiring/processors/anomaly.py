@@ -12,6 +12,7 @@ from schemas.model_set import ModelV1
 from schemas.topics import CAPTURE
 from streams.capture.image import prepare
 from streams.evidence.anomaly import anomaly, embedding_bytes, raw_score
+from streams.evidence.image_stats import image_stats
 from streams.evidence.observation import Seen
 from streams.evidence.tensors import ANOMALY_OUTPUTS, IMAGE
 from streams.fates import Unprocessable
@@ -54,11 +55,19 @@ class Anomaly:
         if late := expired(received.timestamp_ms + context.decide_within_s * 1000, self._now_ms()):
             return [self._inference.failed(context, "expired", late)]
         pixels = await off_loop_if_large(data, prepare, model.preparation)
+        stats = image_stats(pixels, thumbnail(model, context))
         answer = await self._inference.ask(model.ref, {IMAGE.name: pixels[None]}, ANOMALY_OUTPUTS)
         score = raw_score(answer)
         known = calibration(model, context)
         seen = Seen(part=context, image=image, model=model.ref, latency_ms=1000 * (time.perf_counter() - begin))
-        message = anomaly(answer, seen, p_value=p_value(score, known), calibration_n=len(known), trunk_id=model.trunk_id)
+        message = anomaly(
+            answer,
+            seen,
+            p_value=p_value(score, known),
+            calibration_n=len(known),
+            trunk_id=model.trunk_id,
+            image_stats=stats,
+        )
         embedding = enveloped(embedding_envelope(context, model.trunk_id, image), embedding_bytes(answer))
         return [self._inference.evidence(message), embedding]
 
@@ -73,6 +82,12 @@ def calibration(model: ModelV1, context: Context) -> tuple[float, ...]:
         have = ", ".join(sorted(model.calibration)) or "none"
         raise Unprocessable("no_calibration", f"{model.ref.name} has no calibration scores of view {context.view}; it has {have}")
     return known
+
+
+def thumbnail(model: ModelV1, context: Context) -> str | None:
+    """The view's mean picture of good parts, where it can be registered by one."""
+    reference = model.image.get(context.view)
+    return None if reference is None else reference.thumbnail
 
 
 def build(settings: Settings, slot: int) -> StageFlow:
