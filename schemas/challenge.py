@@ -114,6 +114,7 @@ class ChallengeItemV1(Message):
 class ChallengeResultV1(Message):
     """What became of a set. Challenge -> engineers, wall, report. margin_cusum: of the margins, alarm at its limit.
 
+    passed: every answer was as it should be; of painted defects (limit) only that every one was answered.
     overdue: the set was not answered in time; unanswered: its parts without a verdict, or with no_verdict. margin_cusum: once
     there were enough passes to learn from. at: append time of the last answer, or `answer_by`.
     """

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from schemas.challenge import SuspectWindowV1
+from schemas.challenge import DetectionLimitV1, SuspectWindowV1
 from schemas.envelope import from_millis, to_millis
 from schemas.verdict import VerdictV1
 from streams.fates import Unprocessable
@@ -351,6 +352,76 @@ def test_what_cannot_be_asked_is_refused() -> None:
     station = ready("a")
     with pytest.raises(Unprocessable, match="no_parts"):
         station.tell(due("manual/1", ()))
+
+
+# ---------------------------------------------------------------- margins, limits
+def sets(station: Station, count: int, scores: Any, *names: str) -> None:
+    """So many sets, one after every part, answered with these scores."""
+    for _ in range(count):
+        station.make(1)
+        for name in names:
+            station.answer(station.dues[-1], name, score=float(next(scores)))
+
+
+def noise(mean: float, seed: int = 5) -> Any:
+    rng = np.random.default_rng(seed)
+    while True:
+        yield mean + 0.05 * rng.normal()
+
+
+def test_margins_are_learnt_from_twenty_passes_and_their_fall_alarms() -> None:
+    station = ready("a", "b", every_parts=1)
+    sets(station, 60, noise(1.8), "a", "b")
+    steady = station.results
+    assert [r.margin_cusum for r in steady[:20]] == [None] * 20
+    assert all(r.margin_limit == 5 and not r.margin_alarm for r in steady[20:])
+    sets(station, 10, noise(1.7), "a", "b")
+    alarms = [i for i, r in enumerate(station.results[60:]) if r.margin_alarm]
+    assert alarms
+    assert alarms[0] <= 5
+    assert station.proven()  # every part was still found
+
+
+def test_other_parts_are_learnt_anew_and_a_set_without_margins_says_nothing() -> None:
+    station = ready("a", every_parts=1)
+    sets(station, 21, noise(1.8), "a")
+    assert station.results[-1].margin_cusum is not None
+    station.tell(part("b"))
+    sets(station, 1, noise(1.8), "a", "b")
+    assert station.results[-1].margin_cusum is None
+    assert station.state
+    assert len(station.state.lines["disc/digital"].course.passes) == 1
+    station.make(1)
+    for name in ("a", "b"):
+        station.judge(station.verdict("scrap", challenge=stamp(station.dues[-1], name), evidence=()))
+    assert len(station.state.lines["disc/digital"].course.passes) == 1
+
+
+def test_a_limit_set_is_asked_for_once_a_shift_and_proves_nothing_of_the_station() -> None:
+    station = ready("a", shifts=("06:00", "14:00"), limit_sizes_px=(4, 9, 20), limit_repeats=4)
+    station.make(5)
+    (own,) = [d for d in station.dues if d.trigger == "start"]
+    (painted,) = [d for d in station.dues if d.trigger == "limit"]
+    station.answer(own, "a")
+    told = len(station.proofs)
+    for name in painted.parts:
+        kind, grade = ("golden", 0) if name.startswith("plain") else ("graded", int(name.split("-")[1]))
+        size = {} if kind == "golden" else {"size_px": (4, 9, 20)[grade], "contrast": -0.2, "label": "scratch", "view": "v1"}
+        given = stamp(painted, name, kind).model_copy(update=size)
+        station.judge(station.verdict("scrap" if kind == "graded" and grade else "pass", challenge=given))
+    (limit,) = station.of(DetectionLimitV1)
+    assert [(g.size_px, g.found, g.tried) for g in limit.grades] == [(4, 0, 4), (9, 4, 4), (20, 4, 4)]
+    assert station.results[-1].trigger == "limit"
+    assert station.results[-1].passed
+    assert (len(station.proofs), station.proven()) == (told, True)
+    station.make(5)
+    station.at = 6 * 3600
+    station.make(1)
+    assert [d.trigger for d in station.dues[2:]] == ["shift", "limit"]
+    station.at += 60
+    station.make(1)  # nobody painted anything
+    assert not station.results[-1].passed
+    assert len(station.of(DetectionLimitV1)) == 1
 
 
 # ---------------------------------------------------------------- the whole

@@ -11,6 +11,7 @@ from streams.monitors.challenge.answers import Judged
 from streams.monitors.challenge.memory import Line
 from streams.monitors.challenge.schedule import usable
 from streams.monitors.challenge.turn import AUTOMATIC, Turn
+from streams.monitors.graded import graded_parts
 
 
 def ask(turn: Turn, line: Line, event: Judged) -> None:
@@ -26,7 +27,13 @@ def ask(turn: Turn, line: Line, event: Judged) -> None:
 
 
 def ask_limit(turn: Turn, line: Line, event: Judged) -> None:
-    """For graded defects on today's good images, where the schedule wants them."""
+    """For graded defects on today's good images, where the schedule wants them: once a shift."""
+    schedule = line.schedule
+    if not line.limit_wanted or schedule is None or turn.busy(line, limit=True):
+        return
+    turn.put(replace(line, limit_wanted=False))
+    if schedule.limit_sizes_px and line.proof == "digital":
+        _due(turn, line, "limit", graded_parts(schedule.limit_sizes_px, schedule.limit_repeats), event)
 
 
 def _due(turn: Turn, line: Line, trigger: Trigger, parts: tuple[str, ...], event: Judged) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from schemas.challenge import ChallengeItemV1
 from streams.monitors.challenge.memory import Course
-
-COMMISSIONING = 20
+from streams.monitors.margins import PASSES, ChallengeReference, H, moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +21,15 @@ class Followed:
 
 
 def follow(course: Course, items: Sequence[ChallengeItemV1], *, passed: bool) -> Followed:
-    """Add a set. Other parts than before are learnt anew: their margins are not comparable."""
+    """Add a set; an alarm begins the CUSUM anew. Other parts than before are learnt anew: their margins are not comparable."""
     found = {item.stamp.part: item.margin for item in items if item.stamp.kind == "defect"}
     margins = tuple(margin for margin in found.values() if margin is not None)
     if not found or len(margins) < len(found):
         return Followed(course=course)
     if tuple(found) != course.parts:
         course = Course(parts=tuple(found))
-    if len(course.passes) < COMMISSIONING:
+    if len(course.passes) < PASSES:
         return Followed(course=replace(course, passes=(*course.passes, margins)) if passed else course)
-    raise NotImplementedError
+    cusum = moved(ChallengeReference.fit(course.passes), course.cusum, margins)
+    alarm = cusum >= H
+    return Followed(course=replace(course, cusum=0.0 if alarm else cusum), cusum=cusum, limit=H, alarm=alarm)

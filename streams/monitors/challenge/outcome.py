@@ -9,8 +9,9 @@ from schemas.challenge import ChallengeResultV1
 from schemas.envelope import from_millis
 from streams.monitors.challenge.answers import escaped, items, unanswered, what_failed
 from streams.monitors.challenge.course import Followed, follow
-from streams.monitors.challenge.memory import Answer, Line, OpenSet
+from streams.monitors.challenge.memory import Answer, Course, Line, OpenSet
 from streams.monitors.challenge.turn import Turn
+from streams.monitors.detection_limit import judge
 
 
 def miss(turn: Turn, found: OpenSet, answer: Answer) -> OpenSet:
@@ -46,16 +47,38 @@ def close(turn: Turn, found: OpenSet, *, at_ms: int, until: int) -> None:
     """All answers are there, or time is over (at_ms: then). until: offset in verdict.v1 up to which parts are suspect."""
     due, silent, failed = found.due, unanswered(found), what_failed(found)
     turn.finish(due.set)
+    if due.trigger == "limit":
+        _judge_limit(turn, found, at_ms)
+        return
     line = turn.line(due.product, due.proof)
     followed = follow(line.course, items(found), passed=not failed)
     line = turn.put(replace(line, course=followed.course))
-    turn.say(f"{due.set}/result", due.set, _result(turn, found, followed, from_millis(at_ms)))
+    turn.say(f"{due.set}/result", due.set, _result(turn, found, followed, from_millis(at_ms), passed=not failed))
     if not failed:
         _pass(turn, line, found, until, at_ms)
     elif found.missed or not (silent or any(map(escaped, found.answers))):
         turn.put(replace(line, proven=False, why=failed, set=due.set, faulty=line.faulty or found.missed))
     else:
         _fail(turn, line, due.set, failed, until, at_ms)
+
+
+def _judge_limit(turn: Turn, found: OpenSet, at_ms: int) -> None:
+    """Painted defects need not be found: they say how small a defect the station finds, and prove nothing else of it."""
+    due, at, real = found.due, from_millis(at_ms), [one for one in items(found) if one.disposition != "no_verdict"]
+    schedule = turn.line(due.product, due.proof).schedule
+    limits, turn.limits[due.product] = judge(
+        station=turn.state.station,
+        product=due.product,
+        set=due.set,
+        at=at,
+        items=real,
+        state=turn.limits.get(due.product),
+        declared_px=schedule.limit_reference_px if schedule else None,
+    )
+    result = _result(turn, found, Followed(course=Course()), at, passed=not unanswered(found))
+    turn.say(f"{due.set}/result", due.set, result)
+    for number, message in enumerate(limits):
+        turn.say(f"{due.set}/limit/{number}", due.set, message)
 
 
 def _pass(turn: Turn, line: Line, found: OpenSet, until: int, at_ms: int) -> None:
@@ -86,15 +109,15 @@ def _fail(turn: Turn, line: Line, set: str, why: str, until: int, at_ms: int) ->
     turn.put(replace(line, proven=False, why=why, set=set, faulty=True))
 
 
-def _result(turn: Turn, found: OpenSet, followed: Followed, at: datetime) -> ChallengeResultV1:
-    due, failed = found.due, what_failed(found)
+def _result(turn: Turn, found: OpenSet, followed: Followed, at: datetime, *, passed: bool) -> ChallengeResultV1:
+    due = found.due
     return ChallengeResultV1(
         station=turn.state.station,
         product=due.product,
         proof=due.proof,
         set=due.set,
         trigger=due.trigger,
-        passed=not failed,
+        passed=passed,
         items=items(found),
         unanswered=unanswered(found),
         overdue=bool(unanswered(found)) and at == due.answer_by,

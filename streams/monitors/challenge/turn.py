@@ -27,6 +27,7 @@ class Turn:
         self.state = state
         self.lines, self.open = dict(state.lines), dict(state.open)
         self.closed, self.windows = list(state.closed), list(state.windows)
+        self.limits = dict(state.limits)
         self.said: list[Said] = []
         self._told = {key: _proof(line) for key, line in state.lines.items()}
 
@@ -87,8 +88,15 @@ class Turn:
 
     def done(self, state: StationState) -> tuple[StationState, list[Said]]:
         """state: with everything that the turn does not keep itself."""
-        windows, closed = tuple(self.windows), tuple(self.closed)
-        return replace(state, lines=self.lines, open=self.open, closed=closed, windows=windows), self.said
+        after = replace(
+            state,
+            lines=self.lines,
+            open=self.open,
+            limits=self.limits,
+            closed=tuple(self.closed),
+            windows=tuple(self.windows),
+        )
+        return after, self.said
 
     def _proof(self, line: Line, at_ms: int) -> StationProofV1:
         return StationProofV1(

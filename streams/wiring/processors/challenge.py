@@ -181,7 +181,7 @@ def _record(station: str, said: Said) -> Record:
         PROVEN.labels(station, message.product, message.proof).set(message.proven)
         tell = log.info if message.proven else log.error
         tell("proven" if message.proven else "NOT PROVEN", station=station, proof=message.proof, why=message.why)
-    if isinstance(message, ChallengeResultV1) and not message.passed:
+    if isinstance(message, ChallengeResultV1) and not message.passed and message.trigger != "limit":
         MISSED.labels(station, message.proof).inc()
     time = message.due_at if isinstance(message, ChallengeDueV1) else getattr(message, "at", None)
     return record_of(message, id=said.id, station=station, subject=said.subject, time=time)
