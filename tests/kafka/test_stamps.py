@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from schemas.evidence import BaselineStampV1
 from schemas.policy import PolicyV1
 from schemas.topics import VERDICT
 from schemas.verdict import VerdictV1
+from streams.capture.gateway import View
+from streams.fates import Unprocessable
 from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.kafka import Writer, read_all
@@ -26,7 +29,7 @@ from streams.wiring.processors.gateway import Gateway
 from tests.helpers import judgement
 from tests.helpers.baselines import baseline, baseline_record, score_stream, state_of
 from tests.helpers.evidence_log import evidence_record
-from tests.helpers.gateway import part
+from tests.helpers.gateway import part, png
 from tests.helpers.sent import sent
 from tests.helpers.servers import SharedKafka
 from tests.helpers.wait import wait_until
@@ -67,6 +70,10 @@ def take_parts(settings: Settings, registry: BaselineRegistry, reference: Baseli
         stamps.wait_ready()
         gateway = Gateway(settings, stamps, stations=[station])
         taken.append(gateway.post(part(0, station=station, product=product)).result(30))
+        bad: tuple[dict[str, Any], ...] = ({"acquisition": "words"}, {"views": [View("Top left", png())]})
+        for changes in bad:  # refused, and the next one is taken
+            with pytest.raises(Unprocessable, match="bad_data"):
+                gateway.post(part(9, station=station, product=product, **changes)).result(30)
         registry.publish_baseline(reference, who="ann", why="10,000 parts")
         wait_until(lambda: stamps.standing(stream).state == "active", 10, "the act at the gateway")
         taken.append(gateway.post(part(1, station=station, product=product, tool="cavity-3", lot="L7")).result(30))

@@ -93,6 +93,7 @@ def test_serials_are_forgotten_oldest_first() -> None:
         {"product": "No Name"},
         {"views": []},
         {"views": [View("v1", png()), View("v1", png())]},
+        {"views": [View("Top left", png())]},
         {"acquisition": "words"},
         {"challenge": RED_RABBIT},  # purpose production: it would enter yield and baselines
         {"challenge": RED_RABBIT, "purpose": "study"},
