@@ -38,10 +38,15 @@ class Judged:
 
 @dataclass(kw_only=True)
 class Observer:
-    """since: only inspections for which it says True are counted; others are of an earlier run."""
+    """since: only inspections for which it says True are counted; others are of an earlier run.
+
+    announced: product by inspection; serials: likewise, where there is one; challenges: parts that are no production.
+    """
 
     since: Callable[[InspectionId], bool] = lambda _: True
     announced: dict[str, str] = field(default_factory=dict)
+    serials: dict[str, str] = field(default_factory=dict)
+    challenges: set[str] = field(default_factory=set)
     verdicts: dict[str, Judged] = field(default_factory=dict)
     revisions: int = 0
     copies: int = 0
@@ -75,7 +80,7 @@ class Observer:
             return
         if self._new(envelope.id, observed(message)):
             if isinstance(message, AnnouncedV1):
-                self.announced[message.inspection] = message.product
+                self._announced(message)
             elif isinstance(message, FailedV1):
                 self.failed[message.reason] += 1
 
@@ -88,6 +93,13 @@ class Observer:
         if before != digest:
             self.conflicts.append(id)
         return False
+
+    def _announced(self, announced: AnnouncedV1) -> None:
+        self.announced[announced.inspection] = announced.product
+        if announced.serial is not None:
+            self.serials[announced.inspection] = announced.serial
+        if announced.purpose == "challenge":
+            self.challenges.add(announced.inspection)
 
     def _verdict(self, verdict: VerdictV1, at_ms: int) -> None:
         self.revisions += verdict.revision > 1
@@ -133,8 +145,9 @@ class Outcome:
 
 
 def outcome(observer: Observer, truth: Callable[[InspectionId], Truth], inspections: Iterable[str] | None = None) -> Outcome:
-    """Compare effective verdicts with the truth; an inspection without a verdict counts as not passed."""
-    rows = [(truth(parse_inspection(i)), i) for i in (observer.announced if inspections is None else inspections)]
+    """Compare effective verdicts with the truth; a part without a verdict counts as not passed, challenge parts do not count."""
+    made = [i for i in (observer.announced if inspections is None else inspections) if i not in observer.challenges]
+    rows = [(truth(parse_inspection(i)), i) for i in made]
     passed = {i for i, verdict in observer.verdicts.items() if verdict.disposition == "pass"}
     count = Counter((kind, i in passed) for kind, i in rows)
     bad_passed = count["defect", True] + count["unknown_defect", True]

@@ -25,6 +25,7 @@ from streams.wiring.adapters.kafka import KafkaUnreachable, reach
 from streams.wiring.adapters.outbox import OutboxError
 from streams.wiring.commands.folder import Group, arriving, groups, strangers
 from streams.wiring.processors.gateway import Gateway, NothingInForce
+from streams.wiring.processors.injector import Injector
 
 FAILED, SOME_REFUSED, UNSENT = 1, 3, 4
 _LOOK_S = 0.25
@@ -52,6 +53,7 @@ class _Station:
     tool: str | None
     purpose: Purpose
     acquisition: str
+    stays: bool
 
 
 def capture(
@@ -82,6 +84,7 @@ def capture(
             tool=tool,
             purpose=_purpose(purpose),
             acquisition=acquisition_digest(station=station, description=acquisition),
+            stays=follow,
         )
         batches = (
             arriving(folder, views, IMAGE_EXTENSIONS, _stopper(), _LOOK_S)
@@ -128,6 +131,9 @@ def _run(batches: Iterator[Group], of: _Station, settings: Settings, rate: float
             )
         gateway = Gateway(settings, registry, stations=[of.station])
         stack.callback(gateway.close)
+        if of.stays:  # challenge parts come this way too, as long as the station runs
+            ours = Injector(settings, [of.station], capture=gateway.post, acquisition=lambda *_: of.acquisition)
+            stack.enter_context(ours)
         start = time.monotonic()
         try:
             for number, group in enumerate(batches):

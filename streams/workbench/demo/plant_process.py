@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import ExitStack
 
 import cv2
 import structlog
@@ -14,11 +15,12 @@ from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.health import Health
 from streams.wiring.processors.gateway import Gateway
+from streams.wiring.processors.injector import Injector
 from streams.workbench.demo.plan import Plan, StationPlan
 from streams.workbench.plant import FolderPlant, Part, Plant, SimulatedPlant
 
 log = structlog.get_logger("plant")
-_SEND_S = 600.0
+_SEND_S, _READY_S = 600.0, 30.0
 
 
 def plant_of(plan: Plan) -> Plant:
@@ -34,32 +36,39 @@ def capture_of(part: Part) -> Capture:
         station=part.station,
         product=part.product,
         views=[View(view.name, view.encoded) for view in part.views],
-        acquisition=acquisition_digest(camera="simulated", station=part.station, product=part.product),
+        acquisition=acquisition_of(part.station, part.product),
         purpose=part.purpose,
         lot=part.lot,
         serial=part.serial,
     )
 
 
+def acquisition_of(station: str, product: str) -> str:
+    """How this station takes its images of a product: one setting for ever."""
+    return acquisition_digest(camera="simulated", station=station, product=product)
+
+
 def run_plant(plan: Plan, settings: Settings) -> bool:
     """Make and submit all parts, wait until Kafka has them. False where some were left in the outbox."""
-    with BaselineRegistry(settings.client()) as registry:
+    stations = [station.name for station in plan.stations]
+    with ExitStack() as stack:
+        registry = stack.enter_context(BaselineRegistry(settings.client()))
         registry.wait_ready()
-        gateway = Gateway(settings, registry, stations=[station.name for station in plan.stations])
+        gateway = Gateway(settings, registry, stations=stations)
+        stack.callback(gateway.close)
         health = Health(
             live=lambda: {"gateway": gateway.alive}, ready=lambda: {"gateway": gateway.alive}, port=settings.health_port
         )
-        try:
-            return asyncio.run(_run(plan, gateway))
-        finally:
-            gateway.close()
-            health.close()
+        stack.callback(health.close)
+        injector = stack.enter_context(Injector(settings, stations, capture=gateway.post, acquisition=acquisition_of))
+        injector.wait_ready(_READY_S)
+        return asyncio.run(_run(plan, gateway, injector))
 
 
-async def _run(plan: Plan, gateway: Gateway) -> bool:
+async def _run(plan: Plan, gateway: Gateway, injector: Injector) -> bool:
     cv2.setNumThreads(1)  # the processors want the other core
     plant = plant_of(plan)
-    lines = [asyncio.create_task(_line(plant, station, gateway)) for station in plan.stations]
+    lines = [asyncio.create_task(_line(plant, station, gateway, injector)) for station in plan.stations]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _cancel, lines)
@@ -77,10 +86,10 @@ def _cancel(lines: list[asyncio.Task[None]]) -> None:
         line.cancel()
 
 
-async def _line(plant: Plant, station: StationPlan, gateway: Gateway) -> None:
+async def _line(plant: Plant, station: StationPlan, gateway: Gateway, injector: Injector) -> None:
     begin = time.monotonic()
     first = gateway.next_n(station.name)
     for n in range(first, station.end):
         part = await asyncio.to_thread(plant.part, station.name, n)
         await asyncio.sleep(max(0.0, begin + (n - first) / station.rate_per_s - time.monotonic()))
-        await gateway.submit(capture_of(part))
+        await gateway.submit(injector.recognise(capture_of(part)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from streams.workbench.demo.watcher import Watcher
 from streams.workbench.fleet import Fleet, Usage
 from streams.workbench.observer import Truth
 from streams.workbench.plant import FolderPlant, Knobs, Plant, SimulatedPlant
+from streams.workbench.plant.naming import number
 from streams.workbench.processes import free_ports
 from streams.workbench.servers import Kind, Servers
 
@@ -106,7 +107,7 @@ class _Demo:
             with self._shown() as show:
                 self._watch(plan, watcher, show)
             with watcher.lock:
-                return summary(watcher.observer, self._truth(), self._usage())
+                return summary(watcher.observer, self._truth(watcher.observer.serials), self._usage())
 
     # ---------------------------------------------------------------- before
     def _plan(self) -> Plan:
@@ -236,9 +237,11 @@ class _Demo:
     def _usage(self) -> dict[str, Usage]:
         return {**self._servers.usage(), **self._fleet.usage()}
 
-    def _truth(self) -> Callable[[InspectionId], Truth]:
+    def _truth(self, serials: Mapping[str, str]) -> Callable[[InspectionId], Truth]:
+        """A part's number is in its serial: challenge parts take numbers of the station too."""
+
         def truth(inspection: InspectionId) -> Truth:
-            part = self._plant.part(inspection.station, inspection.n)
+            part = self._plant.part(inspection.station, number(serials[str(inspection)]))
             return "good" if part.good else ("unknown_defect" if part.unknown else "defect")
 
         return truth

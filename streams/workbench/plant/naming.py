@@ -25,5 +25,10 @@ def lot(product: str, station: str, n: int) -> str:
     return f"{product}-{line_number(station)}-{n // LOT:05d}"
 
 
+def number(serial: str) -> int:
+    """The n of the part that has this serial. Raises ValueError."""
+    return int(serial.rpartition("-")[2])
+
+
 def serial(product: str, station: str, n: int) -> str:
     return f"{product}-{line_number(station)}-{n:09d}"
