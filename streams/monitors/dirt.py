@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+
+import numpy as np
 
 from streams.monitors.symbols import quantile
 
@@ -44,13 +45,8 @@ def top_ratio(scores: Sequence[float]) -> Dirt:
 
 def cut_of(n: int) -> float:
     """The ratio that 95 % of clean samples of n stay below, straight in log n between the simulated sizes."""
-    (first, _), (last, _) = _CUTS[0], _CUTS[-1]
-    at = math.log(min(max(n, first), last))
-    for (low, high_cut), (high, low_cut) in pairwise(_CUTS):
-        if at <= math.log(high) + 1e-12:
-            part = (at - math.log(low)) / (math.log(high) - math.log(low))
-            return high_cut + part * (low_cut - high_cut)
-    raise AssertionError("the sizes cover every n")
+    sizes, cuts = zip(*_CUTS, strict=True)
+    return float(np.interp(math.log(n), np.log(sizes), cuts))
 
 
 def top_parts(scores: Sequence[float]) -> list[int]:

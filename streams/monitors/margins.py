@@ -36,9 +36,7 @@ class ChallengeReference:
         of different parts, margins that are not finite.
         """
         if len(passes) < 2 or not passes[0] or len({len(margins) for margins in passes}) > 1:
-            raise ValueError(
-                f"margins are learnt from two or more sets of the same parts, not from sets of {[*map(len, passes)]}"
-            )
+            raise ValueError(f"margins are learnt from two or more sets of the same parts, not of {[*map(len, passes)]}")
         rows = np.asarray(passes, dtype=np.float64)
         if not np.isfinite(rows).all():
             raise ValueError("a margin is not finite")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from streams.monitors.baseline import Baseline
 from streams.monitors.lots import Values, normal_scores
@@ -29,7 +30,7 @@ class Ledger:
     @property
     def steps_sd(self) -> tuple[float, ...]:
         """What each refresh added."""
-        return tuple(after - before for before, after in zip((0.0, *self.shifts_sd), self.shifts_sd, strict=False))
+        return tuple(after - before for before, after in pairwise((0.0, *self.shifts_sd)))
 
     @property
     def total_sd(self) -> float:

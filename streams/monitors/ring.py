@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
+from numpy.typing import NDArray
+
 RECENT = 256
 BLOCK = 64
 LEVELS = 8
@@ -35,6 +38,21 @@ def pushed(ladder: Ladder, symbols: bytes, bins: int) -> Ladder:
                 block = tuple(a + b for a, b in zip(blocks[0], blocks[1], strict=True))
                 blocks = blocks[2:]
         levels.append(blocks)
+    return trimmed(levels)
+
+
+def grown(ladder: Ladder, symbols: NDArray[np.uint8], bins: int) -> Ladder:
+    """The same for many blocks of 64 at once. On each level the oldest pairs join until one or two blocks are left."""
+    rows = len(symbols) // BLOCK
+    codes = np.repeat(np.arange(rows) * bins, BLOCK) + symbols
+    coming = np.bincount(codes, minlength=rows * bins).reshape(rows, bins)
+    levels = []
+    for level in range(LEVELS):
+        held = np.array(ladder[level] if level < len(ladder) else (), dtype=np.int64).reshape(-1, bins)
+        blocks = np.concatenate([held, coming])
+        pairs = max(0, (len(blocks) - 1) // 2)
+        coming = blocks[: 2 * pairs : 2] + blocks[1 : 2 * pairs : 2]
+        levels.append(tuple(tuple(block) for block in blocks[2 * pairs :].tolist()))
     return trimmed(levels)
 
 
