@@ -206,7 +206,8 @@ class DetectionLimitV1(Message):
     enclose it: then above_px or below_px may say on which side of a size it lies (97.5 %), and why says the reason.
     false_alarms: share of the unpainted images of the set that did not pass.
     reference_px: the limit that it is compared with, declared or learnt from the first sets. cusum: over the sets since.
-    worse: the interval lies above the reference, or the cusum has reached its limit; why says which.
+    worse: the interval lies above the reference (and a worse curve explains the answers better), or the cusum has reached its
+    limit; why says which.
     slope, midpoint_ln_px: of the logistic curve over the natural logarithm of the size.
     """
 

@@ -16,7 +16,18 @@ from schemas.model_set import PreparationV1
 from streams.capture.image_header import ImageInfo, sniff
 from streams.fates import Unprocessable
 
-__all__ = ["ImageInfo", "Pixels", "RgbImage", "decode", "decode_rgb", "prepare", "recipe_digest", "sniff", "use_one_thread"]
+__all__ = [
+    "ImageInfo",
+    "Pixels",
+    "RgbImage",
+    "decode",
+    "decode_rgb",
+    "encode_png",
+    "prepare",
+    "recipe_digest",
+    "sniff",
+    "use_one_thread",
+]
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 RgbImage = npt.NDArray[np.uint8]
@@ -51,6 +62,12 @@ def prepare(data: bytes, recipe: PreparationV1) -> RgbImage:
         pixels = _cut(pixels, recipe.roi)
     side = (recipe.size_px, recipe.size_px)
     return _three_channels(_in_8_bits(cv2.resize(pixels, side, interpolation=cv2.INTER_AREA), recipe))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """As `decode` gives them: uint8 or uint16, (h, w) or (h, w, 3) RGB. Nothing is lost."""
+    stored: Any = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
 
 
 def recipe_digest(recipe: PreparationV1) -> str:
