@@ -89,13 +89,14 @@ class DriftEventV1(Message):
     """Something happened to a score stream or to its baseline. Drift -> wall, engineers, SPC (a stage break), console.
 
     new_stream: its first part; new_baseline: from this part on it is judged against another baseline; no_baseline: from this part
-    on it is not judged, for the reason in `detail`. inspection: the score that completed the evidence; change_point: where it
-    began, as far as that can be told. statistic: what crossed its threshold. effect_sd, effect_scale: shift of good parts in
-    standard deviations of the baseline, factor of their spread. log_e_value: natural logarithm of the evidence against "nothing but
-    the defect rate changed". arl0: mean number of parts between two false alarms, as in force. quantiles, tail_rate: of the
-    reference, and since the change. rejects: share of parts above today's threshold, before and since.
-    smallest_visible_sd: what this baseline can show at all. provisional: the baseline is too small, or not commissioned, to be
-    relied upon.
+    on it is not judged, for the reason in `detail`; image_moved, golden_moved: an image statistic, or a golden part, stands
+    elsewhere, whether or not scores moved: a warning, the baseline's state stays. inspection: the score that completed the
+    evidence; change_point: where it began, as far as that can be told. statistic: what crossed its threshold. effect_sd,
+    effect_scale: shift of good parts in standard deviations of the baseline, factor of their spread. log_e_value: natural
+    logarithm of the evidence against "nothing but the defect rate changed". arl0: mean number of parts between two false alarms,
+    as in force. quantiles, tail_rate: of the reference, and since the change. rejects: share of parts above today's threshold,
+    before and since. smallest_visible_sd: what this baseline can show at all. provisional: the baseline is too small, or not
+    commissioned, to be relied upon.
     """
 
     TYPE = "verdictline.drift.event.v1"
@@ -112,6 +113,8 @@ class DriftEventV1(Message):
         "defect_rate_down",
         "stuck",
         "certificate_expired",
+        "image_moved",
+        "golden_moved",
         "new_stream",
         "new_baseline",
         "no_baseline",
