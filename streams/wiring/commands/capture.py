@@ -26,6 +26,7 @@ from streams.wiring.adapters.outbox import OutboxError
 from streams.wiring.commands.folder import Group, arriving, groups, strangers
 from streams.wiring.processors.gateway import Gateway, NothingInForce
 from streams.wiring.processors.injector import Injector
+from streams.wiring.processors.limit_set import LimitSets
 
 FAILED, SOME_REFUSED, UNSENT = 1, 3, 4
 _LOOK_S = 0.25
@@ -132,7 +133,13 @@ def _run(batches: Iterator[Group], of: _Station, settings: Settings, rate: float
         gateway = Gateway(settings, registry, stations=[of.station])
         stack.callback(gateway.close)
         if of.stays:  # challenge parts come this way too, as long as the station runs
-            ours = Injector(settings, [of.station], capture=gateway.post, acquisition=lambda *_: of.acquisition)
+            ours = Injector(
+                settings,
+                [of.station],
+                capture=gateway.post,
+                acquisition=lambda *_: of.acquisition,
+                painter=LimitSets(settings, registry),
+            )
             stack.enter_context(ours)
         start = time.monotonic()
         try:

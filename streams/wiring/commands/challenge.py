@@ -17,6 +17,7 @@ from schemas.ids import station_path
 from streams.capture.gateway import IMAGE_EXTENSIONS, Limits, View, admit
 from streams.fates import Unprocessable
 from streams.monitors.challenge.schedule import usable, zone_of
+from streams.monitors.detection_limit import graded_parts
 from streams.settings import Settings
 from streams.wiring.adapters.challenges import Challenges, publish, read_challenges
 from streams.wiring.adapters.images import FileImages
@@ -145,20 +146,25 @@ def run(
     why: Why,
     physical: Physical = False,
     part: Annotated[list[str] | None, typer.Option(help="Only these parts; all usable ones without.")] = None,
+    limit: Annotated[bool, typer.Option("--limit", help="Painted defects of the schedule's sizes: the detection limit.")] = False,
     within_s: Annotated[float, typer.Option(min=1, help="A set that is not answered by then is missed.")] = 600,
 ) -> None:
-    """Ask for a set now: images are handed in by the station's gateway, masters are to be put on the line."""
+    """Ask for a set now: images are handed in or painted by the station's gateway, masters are to be put on the line."""
     with clear_end("challenge run"):
         client, known = _known()
         now, proof = datetime.now(UTC), "physical" if physical else "digital"
-        names, trouble = usable(_in_use(known, station), product, "physical" if physical else "digital", now)
+        if limit:
+            names, trouble = _painted(known, station, product)
+        else:
+            names, trouble = usable(_in_use(known, station), product, "physical" if physical else "digital", now)
         if strangers := sorted(set(part or ()) - set(names)):
             trouble = f"{', '.join(strangers)}: not registered for this proof, retired or expired"
         if trouble:
             end("challenge run", trouble)
         times = {"due_at": now, "answer_by": now + timedelta(seconds=within_s)}
-        data = {"station": station, "product": product, "proof": proof, "trigger": "manual", "parts": part or names, **times}
-        set_id = f"manual/{proof}/{round(now.timestamp() * 1000)}"
+        trigger = "limit" if limit else "manual"
+        data = {"station": station, "product": product, "proof": proof, "trigger": trigger, "parts": part or names, **times}
+        set_id = f"manual/{trigger if limit else proof}/{round(now.timestamp() * 1000)}"
         publish(client, _valid("challenge run", ChallengeDueV1, {**data, "set": set_id, "who": who, "why": why}))
     typer.echo(f"{station}: set {set_id} with {len(part or names)} parts is due; answers count for {within_s:g} s")
 
@@ -171,6 +177,14 @@ def _known() -> tuple[dict[str, Any], Challenges]:
 
 def _in_use(known: Challenges, station: str) -> list[ChallengePartV1]:
     return [part for (where, _), part in known.parts.items() if where == station and not part.retired]
+
+
+def _painted(known: Challenges, station: str, product: str) -> tuple[tuple[str, ...], str]:
+    """(names of the parts of a limit set, why there are none)."""
+    found = known.schedules.get((station, product, "digital"))
+    if found is None or not found.limit_sizes_px:
+        return (), f"no sizes are scheduled for {product} at {station}: see `verdictline challenge schedule --limit-size`"
+    return graded_parts(found.limit_sizes_px, found.limit_repeats), ""
 
 
 def _digital(

@@ -16,6 +16,7 @@ from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.health import Health
 from streams.wiring.processors.gateway import Gateway
 from streams.wiring.processors.injector import Injector
+from streams.wiring.processors.limit_set import LimitSets
 from streams.workbench.demo.plan import Plan, StationPlan
 from streams.workbench.plant import FolderPlant, Part, Plant, SimulatedPlant
 
@@ -60,7 +61,10 @@ def run_plant(plan: Plan, settings: Settings) -> bool:
             live=lambda: {"gateway": gateway.alive}, ready=lambda: {"gateway": gateway.alive}, port=settings.health_port
         )
         stack.callback(health.close)
-        injector = stack.enter_context(Injector(settings, stations, capture=gateway.post, acquisition=acquisition_of))
+        painter = LimitSets(settings, registry)
+        injector = stack.enter_context(
+            Injector(settings, stations, capture=gateway.post, acquisition=acquisition_of, painter=painter)
+        )
         injector.wait_ready(_READY_S)
         return asyncio.run(_run(plan, gateway, injector))
 
