@@ -16,8 +16,11 @@ from schemas.common import Message, Region
 from schemas.dead_letter import dead_letter_facts
 from schemas.envelope import Record, from_millis
 from schemas.evidence import AnomalyV1, ClassificationV1, FailedV1, SegmentationV1
+from schemas.model_set import PreparationV1
 from schemas.segment_request import PointV1, SegmentRequestV1
 from schemas.topics import CAPTURE, DEAD_LETTER, EVIDENCE
+from streams.capture.image import prepare
+from streams.evidence.image_stats import image_stats
 from streams.judgement.conformal import p_value
 from streams.settings import Settings
 from streams.wiring.adapters.registry import Registry
@@ -77,6 +80,7 @@ def test_each_processor_gives_the_evidence_that_can_be_computed_by_hand(site: Si
         score = 10 * float(picture().mean()) / 255
         assert seen.score == pytest.approx(score, abs=0.01)
         assert seen.p_value == p_value(seen.score, models.CALIBRATION)
+        assert seen.image_stats == image_stats(prepare(DATA, PreparationV1()))
         assert seen.model.version == 1
         assert seen.image.uri.startswith(f"kafka://{CAPTURE}/")
         heat = np.frombuffer(base64.b64decode(seen.heat_map), "<f2").reshape(32, 32)

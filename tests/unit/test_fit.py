@@ -33,6 +33,7 @@ def test_everything_is_fitted_where_the_data_allow_it() -> None:
     anomaly, classes, segments = found.models
     assert {view: len(scores) for view, scores in anomaly.calibration.items()} == {"front": 12, "back": 12}
     assert all(list(scores) == sorted(scores) for scores in anomaly.calibration.values())
+    assert {view: looks.n for view, looks in anomaly.image.items()} == {"front": 12, "back": 12}
     assert anomaly.metrics["auroc"] > 0.95
     assert classes.ok_parts == 12, "parts, not pictures: two pictures of each"
     assert segments.metrics["f1"] > 0.5
