@@ -22,8 +22,7 @@ from streams.monitors.rules import MASK, SHIFT, Rules
 from streams.monitors.score import Score
 from streams.monitors.state import LOOSE, STALE, State, Watch, chained, referenced
 
-_LONGEST = 1024  # blocks summed at once
-_FIRST = 32
+_MOST, _FIRST, _FEWEST = 1024, 256, 32  # blocks summed at once; fewer after a crossing, whose rest was in vain
 _PIECE = 8192
 Values = NDArray[np.float64]
 
@@ -89,9 +88,9 @@ def apply(baseline: Baseline, state: State, part: Segment) -> tuple[State, list[
         state, taken = _summed(state, part, done, blocks) if blocks else (state, 0)
         done += taken * LENGTH
         if blocks and taken == blocks:
-            wanted = min(2 * wanted, _LONGEST)
+            wanted = min(2 * wanted, _MOST)
             continue
-        wanted = _FIRST if blocks else wanted
+        wanted = max(wanted // 4, _FEWEST) if blocks else wanted
         for i in range(done, done := min(len(part), done + LENGTH)):
             state, said = step(baseline, state, part.score(i))
             events += said
@@ -131,6 +130,8 @@ def _symbols(edges: tuple[float, ...], values: Values) -> NDArray[np.uint8]:
 def _bursts(tail: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Places that end a row of seven or more."""
     first = moves.CAPPED_FROM - 1
+    if len(tail) <= first:
+        return np.empty(0, dtype=np.intp)
     full = tail[first:].copy()
     for behind in range(1, moves.CAPPED_FROM):
         full &= tail[first - behind : len(tail) - behind]

@@ -10,16 +10,20 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from streams.monitors.symbols import BODY
 from streams.monitors.tables import Alternative, ratios
 
 CELLS = 240
 PER_OCTAVE = 4
+_FINEST = 0.001  # nats
 _BEYOND = 1e12  # above it the solution has lost its digits: taken as endless
+_STRAIGHT = 1e10  # above it the log of the mean run length rises as h does, for ratios: no need to solve
 
 
 def octave_of(arl: float) -> int:
@@ -48,21 +52,41 @@ def _take(moves: NDArray[np.float64], rows: NDArray[np.intp], columns: NDArray[n
 
 
 def threshold(steps: Sequence[float], shares: Sequence[float], arl: float, cells: int = CELLS) -> float:
-    """The smallest h (nats, to about .001) on [1, ln arl + 2] whose mean run length is at least arl."""
-    low, high = 1.0, math.log(max(arl, 1.0)) + 2
-    if run_length(steps, shares, low, cells) >= arl:
-        return low
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        low, high = (low, middle) if run_length(steps, shares, middle, cells) >= arl else (middle, high)
+    """The smallest h (nats, to .001) on [1, ln arl + 2] whose mean run length is at least arl.
+
+    The log of the mean run length rises about as fast as h, so what is missing is added; halving where that leaves the bracket.
+    """
+    if arl > _STRAIGHT:
+        return threshold(steps, shares, _STRAIGHT, cells) + math.log(arl / _STRAIGHT)
+    wanted = math.log(max(arl, 1.0))
+    low, high = 1.0, wanted + 2
+    h = min(max(wanted, low), high)
+    with _one_thread():
+        while high - low > _FINEST:
+            missing = wanted - math.log(max(1.0, run_length(steps, shares, h, cells)))
+            low, high = (low, h) if missing <= 0 else (h, high)
+            if missing <= 0 and (h <= 1 or missing > -_FINEST):
+                return h
+            aim = h + missing + _FINEST / 4
+            h = aim if low < aim < high else (low + high) / 2
     return high
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """These systems are small: a second thread of the linear algebra would wait a hundred times longer than it works."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @functools.cache
 def table_thresholds(body: int, alternatives: tuple[Alternative, ...], octave: int) -> tuple[float, ...]:
     """Thresholds in nats of all tables together at a mean run length of 2 ** (octave / 4): each gets an equal part of the alarms.
 
-    For a body of `body` equal bins, under the least favourable member of the null. .2 s, then kept.
+    For a body of `body` equal bins, under the least favourable member of the null. 20 ms, then kept.
     """
     masses = [BODY / body] * body + [1 - BODY]
     arl = len(alternatives) * 2.0 ** (octave / PER_OCTAVE)
