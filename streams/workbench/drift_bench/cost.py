@@ -11,6 +11,7 @@ from streams.monitors.baseline import Baseline
 from streams.monitors.detector import init, step
 from streams.monitors.packing import pack
 from streams.monitors.score import Score
+from streams.monitors.segments import apply, numbered
 from streams.monitors.state import State
 from streams.workbench.drift_bench.cells import chance
 from streams.workbench.drift_bench.estimate import Estimate
@@ -26,11 +27,19 @@ def rows() -> list[Row]:
     normal = reference(World(), 2000, rng).scores.tolist()
     baseline = Baseline.fit(normal, arl0=1e5)
     quiet = _scores(stream(World(), _STEPS, rng).scores.tolist())
+    long = stream(World(), _BATCH, rng).scores
     moved = _scores(stream(World(), 2 * _STEPS, rng, Moved(shift=0.5), _STEPS).scores.tolist())
     sizes = [len(pack(state)) for state in _states(baseline, moved)]
     largest = Estimate(value=max(sizes), se=0.0, runs=len(sizes))
     return [
         _row("a part, step by step in plain Python", "us", _least(lambda: _last(baseline, quiet), _STEPS / 1e6), 2.0, "1.0-1.3"),
+        _row(
+            "a part, batched",
+            "us",
+            _least(lambda: apply(baseline, init(baseline), numbered(baseline, long)), len(long) / 1e6),
+            0.05,
+            ".034",
+        ),
         _row("fit of 2000 scores, warm", "ms", _least(lambda: Baseline.fit(normal, arl0=1e5), 1e-3), 10.0, "1.4"),
         Row(target=12, name="state, packed, at its largest", unit="bytes", found=largest, goal=512, prototype="292"),
     ]

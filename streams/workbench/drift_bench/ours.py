@@ -6,11 +6,12 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from streams.monitors.baseline import Baseline
-from streams.monitors.detector import Score, init, step
+from streams.monitors.detector import init
 from streams.monitors.evidence import DriftEvent, Kind
+from streams.monitors.segments import apply, numbered
 from streams.workbench.drift_bench.families import Values
 
-EPOCH = 0
+_PIECE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +31,10 @@ def seen(event: DriftEvent) -> Seen:
 def judge(baseline: Baseline, scores: Values, *, until: Set[Kind], since: int) -> tuple[int, list[Seen]]:
     """How many scores were judged, and the events. Ends after an event of `until` at or after the part `since`."""
     state, found = init(baseline), list[Seen]()
-    for n, value in enumerate(scores.tolist()):
-        state, events = step(baseline, state, Score(value, EPOCH, n, n))
-        found += [seen(event) for event in events]
-        if any(event.kind in until and event.at.n >= since for event in events):
-            return n + 1, found
+    for first in range(0, len(scores), _PIECE):
+        state, events = apply(baseline, state, numbered(baseline, scores[first : first + _PIECE], first))
+        for event in map(seen, events):
+            found.append(event)
+            if event.kind in until and event.at >= since:
+                return event.at + 1, found
     return len(scores), found

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from streams.workbench.drift_bench import cost, peer_table, targets
+from streams.workbench.drift_bench import cost, exact, peer_table, samples, targets
 from streams.workbench.drift_bench.cells import PROCESSES, measure, workers
 from streams.workbench.drift_bench.peers import RiverMissing, require_river
 from streams.workbench.drift_bench.plan import FULL, QUICK, cells
@@ -31,6 +31,8 @@ def bench_drift(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
         plan = cells(size)
         tell(f"{sum(plan.values())} runs of {len(plan)} worlds, {PROCESSES} processes")
         rows += targets.rows(measure(pool, plan, tell))
+        tell("refresh, dirt, exactness")
+        rows += [*samples.rows(pool, size.samples), *exact.rows(pool, size.runs)]
         peers = peer_table.rows(pool, size, river=river, tell=tell)
     return {
         "targets": dump(rows),

@@ -52,11 +52,11 @@ def _jumped(found: Found, name: str, *, lots: bool) -> tuple[list[Run], str]:
 
 def _controls(found: Found) -> Iterator[Row]:
     for n in (100, 500, 2000):
-        cells = [cell for cell in controls() if cell.n == n]
+        cells = [cell for cell in controls() if cell.n == n and cell.name in found]
         yield _length(
             found, cells, 1, f"false baseline events, n={n}, worst of {len(cells)} worlds: mean run length", "3.2e5-2e6"
         )
-    lots = list(controls_with_lots())
+    lots = [cell for cell in controls_with_lots() if cell.name in found]
     yield _length(found, lots, 2, f"the same with lots, 20,000 parts commissioned, worst of {len(lots)}", "5-8e5")
 
 
