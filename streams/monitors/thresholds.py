@@ -74,7 +74,8 @@ def threshold(steps: Sequence[float], shares: Sequence[float], arl: float, cells
 
 def _one_thread() -> AbstractContextManager[object]:
     """These systems are small: a second thread of the linear algebra would wait a hundred times longer than it works."""
-    return _controller().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return limited
 
 
 @functools.cache
