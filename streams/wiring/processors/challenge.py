@@ -94,6 +94,8 @@ class Challenges:
         assert before is not None
         after, said = overdue(before, int(now_ms)) if self._has_read(before, partition) else (before, [])
         after, more = self._read_back(partition, after)
+        if after is before:
+            return state, []
         return self._dump(partition, after, int(now_ms) + _LOOK_AGAIN_MS), [_record(key, one) for one in (*said, *more)]
 
     def _step(self, before: StationState | None, record: Received) -> tuple[StationState | None, list[Said]]:
