@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "streams/judgement/ledger": {"schemas"},
     "streams/wiring/driver": CLOCKS | {"schemas", "confluent_kafka", "structlog"},
     "streams/wiring/logs": {"structlog"},
+    "streams/wiring/charts": {"streams.wiring.charts"},
     "streams/wiring/fitting": CLOCKS | WIRED | {"schemas", "numpy", "streams.wiring.adapters"},
     "streams/wiring/engines": CLOCKS | ENGINES | {"streams.wiring.engines", "confluent_kafka", "structlog"},
     "streams/wiring/engines/tables": CLOCKS | ENGINES | {"streams.wiring.engines", "faust", "aiokafka", "structlog"},
