@@ -134,11 +134,40 @@ def finish(image: Image, rng: np.random.Generator, knobs: Knobs, noise_level: fl
     light = (gain * (1 + slope[0] * across[None, :] + slope[1] * across[:height, None])).astype(np.float32)
     blur_px = float(np.hypot(rng.uniform(0.35, 0.6), knobs.blur_px))
     soft = np.asarray(cv2.GaussianBlur(image, (0, 0), blur_px), np.uint8)
+    if knobs.dirt:
+        soft = _through_dirt(soft, knobs.dirt)
     grain = noise(rng, height, width) * np.float32(noise_level * rng.uniform(0.8, 1.2))
     if image.ndim == 2:
         return np.asarray(cv2.add(cv2.multiply(soft, light, dtype=cv2.CV_32F), grain, dtype=cv2.CV_8U), np.uint8)
     planes = [cv2.add(cv2.multiply(soft[..., c], light, dtype=cv2.CV_32F), grain, dtype=cv2.CV_8U) for c in range(3)]
     return np.asarray(cv2.merge(planes), np.uint8)
+
+
+@cache
+def _smudges() -> FloatImage:
+    """How much of the light the dirt on the lens scatters, 0..1, (512, 512, 1): always the same smudges."""
+    rng = np.random.default_rng(3)
+    thick = np.zeros((SIDE, SIDE), np.float32)
+    for _ in range(7):
+        x, y, radius = *rng.uniform(60, SIDE - 60, 2), rng.uniform(30, 70)
+        cv2.circle(thick, (round(x), round(y)), round(radius), (1.0,), -1, cv2.LINE_AA)
+    share: FloatImage = np.clip(np.asarray(cv2.GaussianBlur(thick, (0, 0), 14), np.float32), 0, 1)
+    share.flags.writeable = False
+    return share
+
+
+def _through_dirt(image: Image, dirt: float) -> Image:
+    """Where dirt lies the lens blurs the picture and mixes its mean into it."""
+    share = _smudges() * np.float32(dirt)
+    veil = np.asarray(cv2.GaussianBlur(image, (0, 0), 5), np.float32) * np.float32(0.7) + np.float32(0.3 * image.mean())
+    share = share[..., None] if image.ndim == 3 else share
+    return np.asarray(np.clip(image + share * (veil - image) + 0.5, 0, 255), np.uint8)
+
+
+def again(image: Image, rng: np.random.Generator, noise_level: float) -> Image:
+    """The same picture with fresh sensor noise of so many grey levels."""
+    grain = noise(rng, *image.shape[:2]) * np.float32(noise_level)
+    return np.asarray(np.clip(image + (grain[..., None] if image.ndim == 3 else grain) + 0.5, 0, 255), np.uint8)
 
 
 def encode(image: Image, suffix: str) -> bytes:

@@ -7,7 +7,7 @@ of part n. A training set draws from another stream than the parts that run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from zlib import crc32
 
 import numpy as np
@@ -17,7 +17,7 @@ from streams.workbench.plant.canvas import encode, finish, measure
 from streams.workbench.plant.parts import GOOD, Defect, Knobs, Labelled, Mask, Part, PlantStation, RenderedView
 from streams.workbench.plant.products import PRODUCTS, Product, product_named
 
-_RUN, _TRAIN = 1, 2
+_RUN, _TRAIN, _MASTER, _BURST = 1, 2, 3, 4
 _SECOND = 0.08  # share of defective parts with two defects
 
 
@@ -32,11 +32,28 @@ def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
     knobs = knobs or Knobs()
     product = _product_at(station)
     rng = np.random.default_rng([_RUN, seed, crc32(station.encode()), n])
-    kinds = _kinds(rng, product, knobs)
-    views, defects = _pictures(rng, product, kinds, knobs)
+    kinds = _kinds(rng, product, knobs, _run_of_bad(seed, station, n, knobs))
+    views, defects = _pictures(rng, rng, product, kinds, knobs)
     return Part(
         station=station, n=n, product=product.name, lot=naming.lot(product.name, station, n),
         serial=naming.serial(product.name, station, n), views=views, defects=defects, mm_per_px=product.mm_per_px,
+    )  # fmt: skip
+
+
+def master(seed: int, station: str, which: int, n: int, knobs: Knobs | None = None) -> Part:
+    """The golden part `which` of a station, a good one, put before its cameras again as their n-th picture.
+
+    The part and how it lies are the same every time; light, lens and sensor are those of the moment. The material batch and the
+    wear of the tool that the knobs speak of are not its own.
+    """
+    knobs = replace(knobs or Knobs(), texture=0.0, wear=0.0)
+    product = _product_at(station)
+    made = np.random.default_rng([_MASTER, seed, crc32(station.encode()), which])
+    shot = np.random.default_rng([_MASTER, seed, crc32(station.encode()), which, n])
+    views, _ = _pictures(made, shot, product, (), knobs)
+    return Part(
+        station=station, n=n, product=product.name, lot=naming.lot(product.name, station, n),
+        serial=naming.master(product.name, station, which), views=views, mm_per_px=product.mm_per_px, purpose="challenge",
     )  # fmt: skip
 
 
@@ -72,10 +89,17 @@ def _product_at(station: str) -> Product:
     return list(PRODUCTS.values())[(naming.line_number(station) - 1) % len(PRODUCTS)]
 
 
-def _kinds(rng: np.random.Generator, product: Product, knobs: Knobs) -> tuple[str, ...]:
-    """What is wrong with the next part; mostly nothing."""
+def _run_of_bad(seed: int, station: str, n: int, knobs: Knobs) -> float | None:
+    """The chance that a run of parts shares; None where every part has its own."""
+    if knobs.burst == 1:
+        return None
+    return float(np.random.default_rng([_BURST, seed, crc32(station.encode()), n // knobs.burst]).random())
+
+
+def _kinds(rng: np.random.Generator, product: Product, knobs: Knobs, shared: float | None = None) -> tuple[str, ...]:
+    """What is wrong with the next part; mostly nothing. shared: the chance of its run."""
     chance, strange, second = rng.random(3)
-    if chance >= knobs.defect_rate:
+    if (chance if shared is None else shared) >= knobs.defect_rate:
         return ()
     allowed = [[k for k in pool if knobs.kinds is None or k in knobs.kinds] for pool in (product.known, product.unknown)]
     known, unknown = allowed
@@ -87,15 +111,16 @@ def _kinds(rng: np.random.Generator, product: Product, knobs: Knobs) -> tuple[st
 
 
 def _pictures(
-    rng: np.random.Generator, product: Product, kinds: tuple[str, ...], knobs: Knobs
+    rng: np.random.Generator, shot: np.random.Generator, product: Product, kinds: tuple[str, ...], knobs: Knobs
 ) -> tuple[tuple[RenderedView, ...], tuple[Defect, ...]]:
+    """rng: chance of the part and its place; shot: of light, lens and sensor."""
     views: list[RenderedView] = []
     defects: list[Defect] = []
     hurt = rng.integers(len(product.views), size=len(kinds))
     for index, name in enumerate(product.views):
         here = tuple(kind for kind, view in zip(kinds, hurt, strict=True) if view == index)
         clean, masks = product.draw(rng, name, here, knobs)
-        image = finish(clean, rng, knobs)
+        image = finish(clean, shot, knobs)
         defects += [_defect(product, kind, name, mask) for kind, mask in zip(here, masks, strict=True)]
         views.append(
             RenderedView(name=name, encoded=encode(image, product.suffix), content_type=product.content_type, masks=masks)
@@ -115,7 +140,7 @@ def _labelled(seed: int, product: Product, kind: str, k: int, knobs: Knobs) -> I
     rng = np.random.default_rng([_TRAIN, seed, crc32(product.name.encode()), crc32(kind.encode()), k])
     dirty = kind == GOOD and rng.random() < knobs.dirty_normals
     true = () if kind == GOOD and not dirty else (kind if kind != GOOD else str(rng.choice(product.known)),)
-    views, _ = _pictures(rng, product, true, knobs)
+    views, _ = _pictures(rng, rng, product, true, knobs)
     group = f"{product.name}-{kind}-{k:05d}"
     for view in views:
         if kind == GOOD or view.masks:

@@ -30,5 +30,9 @@ def number(serial: str) -> int:
     return int(serial.rpartition("-")[2])
 
 
+def master(product: str, station: str, which: int) -> str:
+    return f"golden-{product}-{line_number(station)}-{which:03d}"
+
+
 def serial(product: str, station: str, n: int) -> str:
     return f"{product}-{line_number(station)}-{n:09d}"

@@ -27,7 +27,8 @@ class Knobs:
 
     defect_rate: share of defective parts. unknown_share: share of them whose kind no classifier was taught.
     light_gain: factor on the light. light_tilt: added slope of the light across the view (0.1 = 10 % from edge to edge).
-    blur_px: standard deviation of an added blur. texture: 0..1, another material batch. wear: 0..1, a worn tool.
+    blur_px: standard deviation of an added blur. dirt: 0..1, smudges on the lens. texture: 0..1, another material batch. wear:
+    0..1, a worn tool. burst: defective parts come in runs of so many, no more of them in all.
     contrast: factor on how clearly a defect shows. dirty_normals: share of the good parts of a training set that are
     defective. kinds: the only defect kinds that occur (all where None).
     """
@@ -37,14 +38,16 @@ class Knobs:
     light_gain: float = 1.0
     light_tilt: float = 0.0
     blur_px: float = 0.0
+    dirt: float = 0.0
     texture: float = 0.0
     wear: float = 0.0
+    burst: int = 1
     contrast: float = 1.0
     dirty_normals: float = 0.0
     kinds: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("defect_rate", "unknown_share", "texture", "wear", "dirty_normals"):
+        for name in ("defect_rate", "unknown_share", "dirt", "texture", "wear", "dirty_normals"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         for name in ("light_gain", "contrast"):
@@ -52,6 +55,8 @@ class Knobs:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
         if self.blur_px < 0:
             raise ValueError(f"blur_px must not be negative, not {self.blur_px}")
+        if self.burst < 1:
+            raise ValueError(f"burst must be at least 1, not {self.burst}")
 
 
 @dataclass(frozen=True, kw_only=True)
