@@ -15,6 +15,7 @@ from streams.monitors.shares import Quantile
 from streams.monitors.shares import Share as Counted
 from streams.monitors.stream_state import LotMark, StreamState
 from streams.monitors.summary import FIXED_EDGES, levels
+from streams.monitors.witnesses import Warning, cause_of
 
 
 def happened(state: StreamState, ground: Ground | None, part: Scored, kind: str, **facts: Any) -> DriftEventV1:
@@ -37,7 +38,11 @@ def happened(state: StreamState, ground: Ground | None, part: Scored, kind: str,
 
 def detected(state: StreamState, ground: Ground, part: Scored, event: DriftEvent, threshold: float | None) -> DriftEventV1:
     """What the detector said at this part. threshold: above it a part is anomalous, by the part's policy."""
-    facts: dict[str, Any] = {"direction": event.direction}
+    judged = state.detector.part if state.detector else 0
+    facts: dict[str, Any] = {
+        "direction": event.direction,
+        "cause": cause_of(state.witnesses, ground.standards, event, judged),
+    }
     if (begun := event.change_point) is not None:
         facts |= {
             "change_point": _inspection(state.stream, begun.epoch, begun.n),
@@ -47,6 +52,11 @@ def detected(state: StreamState, ground: Ground, part: Scored, event: DriftEvent
     if event.evidence is not None:
         facts |= _evidence(ground, event.evidence, threshold)
     return happened(state, ground, part, event.kind, **facts)
+
+
+def warned(state: StreamState, ground: Ground, part: Scored, kind: str, heard: Warning) -> DriftEventV1:
+    """What images or golden parts say though no score does."""
+    return happened(state, ground, part, kind, cause=heard.cause, statistic=heard.statistic, detail=heard.detail)
 
 
 def stands(state: StreamState, part: Scored, event: str) -> BaselineStateV1:

@@ -13,18 +13,22 @@ from bisect import insort
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from schemas.common import Proof
+
 GAP_MS = 5_000
 MOST = 64
 KNOWN = 64  # so far behind the number released last it is known whether a number came
 _MASK = (1 << KNOWN) - 1
 Fate = Literal["fresh", "copy", "late"]
+Statistics = tuple[float, float, float, float | None, float | None]  # in the order of ImageStatsV1
 
 
 class Scored(NamedTuple):
     """One part's anomaly evidence: its place in the station's sequence, and what station, line and model said of it.
 
     score: None for a part of another purpose. at_ms: append time; heard_ms: log time when it came, set by `admit`.
-    baseline, policy, model_set: digests as stamped.
+    baseline, policy, model_set: digests as stamped. image: its statistics; golden: (name, proof, image) of a golden
+    part, whose score is nobody's production.
     """
 
     epoch: int
@@ -37,6 +41,8 @@ class Scored(NamedTuple):
     baseline: str | None = None
     policy: str | None = None
     model_set: str = ""
+    image: Statistics | None = None
+    golden: tuple[str, Proof, str] | None = None
     heard_ms: int = 0
 
 

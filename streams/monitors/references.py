@@ -14,12 +14,13 @@ from typing import NamedTuple, Protocol
 from schemas.baseline import BaselineV1, CertificateV1, SampleV1
 from schemas.common import digest
 from schemas.drift import ScoreStreamV1
-from schemas.model_set import ModelSetV1
+from schemas.model_set import ModelSetV1, ModelV1
 from schemas.policy import BaselineRuleV1, PolicyV1
 from schemas.standing import Origin
 from streams.judgement.conformal import threshold_for
 from streams.monitors.baseline import Baseline
 from streams.monitors.ordering import Scored
+from streams.monitors.witnesses import Standards, standards
 
 _KEPT = 512  # fitted baselines, some 100 kB each
 _NO_LIMIT = CertificateV1()
@@ -38,7 +39,7 @@ class Library(Protocol):
 class Basis(NamedTuple):
     """What a stream stands on. stamp: as the gateway stamped; digest: of the BaselineV1, None where nothing can be judged.
 
-    model_set, arl0: what a baseline of calibration scores was made of.
+    model_set: that the first part was judged by; of its scores, with arl0, a baseline of calibration scores was made.
     """
 
     stamp: str | None
@@ -54,6 +55,7 @@ class Ground:
 
     baseline: Baseline
     certificate: CertificateV1
+    standards: Standards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,20 +96,21 @@ class References:
         if found is None or found.stream != stream:
             what = "is not on baseline.v1" if found is None else "belongs to another score stream"
             return Settled(basis=Basis(part.baseline, None), fault=f"the stamped baseline {part.baseline} {what}")
-        return Settled(basis=Basis(part.baseline, part.baseline, found.origin))
+        return Settled(basis=Basis(part.baseline, part.baseline, found.origin, part.model_set))
 
     def ground(self, view: str, basis: Basis) -> Ground | None:
         """None where nothing can be judged."""
         if basis.digest is None:
             return None
         if basis.stamp is not None:
-            return self._by_act(basis.digest)
+            return self._by_act(basis.digest, basis.model_set, view)
         return self._calibrated(basis.model_set, view, basis.arl0)
 
     def threshold(self, view: str, part: Scored) -> float | None:
         """The score above which the part's policy calls it anomalous; None where it does not say."""
         policy = self._library.policy(part.policy) if part.policy else None
-        scores = self._scores(part.model_set, view)
+        model = self._model(part.model_set)
+        scores = model.calibration.get(view) if model else None
         if policy is None or policy.anomaly is None or not scores:
             return None
         try:
@@ -116,26 +119,44 @@ class References:
             return None
 
     def _of_the_model(self, stream: ScoreStreamV1, part: Scored) -> Settled:
-        scores = self._scores(part.model_set, stream.view)
-        if not scores:
-            fault = f"model set {part.model_set} is unknown or has no calibration scores of view {stream.view!r}"
-            return Settled(basis=Basis(None, None), fault=fault)
+        model = self._model(part.model_set)
+        if model is None or model.ref != stream.model:
+            what = "is unknown, or has no anomaly model" if model is None else "has another version of the anomaly model"
+            return Settled(basis=Basis(None, None), fault=f"model set {part.model_set} {what}")
+        if not (scores := model.calibration.get(stream.view)):
+            return Settled(basis=Basis(None, None), fault=f"the model has no calibration scores of view {stream.view!r}")
         policy = self._library.policy(part.policy) if part.policy else None
         arl0 = (policy.baseline if policy else BaselineRuleV1()).false_alarm_every_parts
-        made = BaselineV1(stream=stream, origin="calibration", sample=SampleV1(scores=tuple(scores), in_order=False, arl0=arl0))
+        made = BaselineV1(stream=stream, origin="calibration", sample=_sample(scores, arl0))
         return Settled(basis=Basis(None, digest(made), "calibration", part.model_set, arl0), made=made)
 
-    def _scores(self, model_set: str, view: str) -> Sequence[float]:
+    def _model(self, model_set: str) -> ModelV1 | None:
         models = self._library.model_set(model_set)
-        model = models.model("anomaly") if models else None
-        return model.calibration.get(view, ()) if model else ()
+        return models.model("anomaly") if models else None
 
     def _calibrate(self, model_set: str, view: str, arl0: float) -> Ground:
-        sample = SampleV1(scores=tuple(self._scores(model_set, view)), in_order=False, arl0=arl0)
-        return Ground(baseline=fitted(sample), certificate=_NO_LIMIT)
+        model = self._model(model_set)
+        if model is None:
+            raise LookupError(f"model set {model_set} was on model-set.v1, and is not there any more")
+        baseline = fitted(_sample(model.calibration[view], arl0))
+        return Ground(baseline=baseline, certificate=_NO_LIMIT, standards=_standards(model, view, None, arl0))
 
-    def _look_up(self, digest: str) -> Ground:
+    def _look_up(self, digest: str, model_set: str, view: str) -> Ground:
         found = self._library.baseline(digest)
         if found is None:
             raise LookupError(f"baseline {digest} was on baseline.v1, and is not there any more")
-        return Ground(baseline=fitted(found.sample), certificate=found.certificate)
+        held = _standards(self._model(model_set), view, found, found.sample.arl0)
+        return Ground(baseline=fitted(found.sample), certificate=found.certificate, standards=held)
+
+
+def _sample(scores: Sequence[float], arl0: float) -> SampleV1:
+    return SampleV1(scores=tuple(scores), in_order=False, arl0=arl0)
+
+
+def _standards(model: ModelV1 | None, view: str, own: BaselineV1 | None, arl0: float) -> Standards:
+    """The image statistics of the baseline's own sample, else those that the model was fitted with."""
+    tolerance = model.tolerance if model else 0.0
+    if own is not None and own.image:
+        return standards(own.image, len(own.sample.scores), arl0, tolerance)
+    fitted_with = model.image.get(view) if model else None
+    return standards(fitted_with.statistics if fitted_with else {}, fitted_with.n if fitted_with else 0, arl0, tolerance)

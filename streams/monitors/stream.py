@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from schemas.common import Message
 from streams.monitors import detector
-from streams.monitors.announcing import detected, event_id, happened, stands, summarised
+from streams.monitors.announcing import detected, event_id, happened, stands, summarised, warned
+from streams.monitors.golden import Golden
 from streams.monitors.lifecycle import Trust, counted, word
 from streams.monitors.ordering import GAP_MS, Fate, Order, Scored, admit, closes, overdue
 from streams.monitors.references import Ground, References
@@ -18,6 +19,7 @@ from streams.monitors.score import Score
 from streams.monitors.stream_state import MOST_LOTS, LotMark, StreamState
 from streams.monitors.summary import FIXED_EDGES
 from streams.monitors.summary import counted as counted_in
+from streams.monitors.witnesses import begun, met, saw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ def _judged(state: StreamState, order: Order, released: list[Scored], rules: Rul
         draft.take(part)
     places = [state.order[1:3], *(part[:2] for part in released)]
     holes = sum(before != after and before[0] >= 0 for before, after in zip(_next(places), places[1:], strict=False))
-    judged = sum(part.score is not None for part in released)
+    judged = sum(part.score is not None and part.golden is None for part in released)
     return Outcome(state=draft.state, messages=tuple(draft.messages), fate=fate, judged=judged, holes=holes)
 
 
@@ -94,6 +96,9 @@ class Draft:
     def take(self, part: Scored) -> None:
         """The next part in order."""
         if part.score is None:
+            return
+        if part.golden is not None:
+            self._meet(part, part.score, Golden(*part.golden))
             return
         self.state = self.state._replace(moment_ms=max(self.state.moment_ms, part.at_ms))
         if self.state.basis is None or self.state.basis.stamp != part.baseline:
@@ -117,7 +122,9 @@ class Draft:
         first = self.state.basis is None
         settled = self._rules.references.settle(self.state.stream, part)
         trust = Trust(self.state.moment_ms)
-        self.state = self.state._replace(basis=settled.basis, trust=trust, detector=None, said=None)
+        self.state = self.state._replace(
+            basis=settled.basis, trust=trust, detector=None, said=None, witnesses=begun(self.state.witnesses)
+        )
         ground = self._ground()
         if ground is None:
             self.messages.append(happened(self.state, None, part, "no_baseline", detail=settled.fault))
@@ -147,7 +154,8 @@ class Draft:
         after, found = detector.step(ground.baseline, state.detector, at)
         trust = counted(state.trust, part, state.moment_ms, ground.certificate)
         said = word(state.basis.origin, after.mode, trust)
-        self.state = state._replace(detector=after, trust=trust, said=said)
+        seen, heard = saw(state.witnesses, ground.standards, part.image)
+        self.state = state._replace(detector=after, trust=trust, said=said, witnesses=seen)
         events = []
         if found:
             threshold = self._rules.references.threshold(state.stream.view, part)
@@ -157,6 +165,18 @@ class Draft:
         self.messages += events
         if said != state.said or trust.expired != state.trust.expired:
             self.messages.append(stands(self.state, part, event_id(self._rules.id, events[-1])))
+        if heard is not None:
+            self.messages.append(warned(self.state, ground, part, "image_moved", heard))
+
+    def _meet(self, part: Scored, score: float, golden: Golden) -> None:
+        """A golden part: heard where the stream has a baseline, never judged."""
+        state, ground = self.state, self._ground()
+        if ground is None or state.detector is None:
+            return
+        seen, heard = met(state.witnesses, ground.standards, golden, score, state.detector.part)
+        self.state = state._replace(witnesses=seen)
+        if heard is not None:
+            self.messages.append(warned(self.state, ground, part, "golden_moved", heard))
 
     def _ground(self) -> Ground | None:
         state = self.state

@@ -1,8 +1,8 @@
 """Everything that is remembered of one score stream, as a value and as JSON data for a table.
 
-About 3 kB as JSON: 0.5 kB for the stream's name, 0.6 for the detector and 1.2 for its evidence (packed, base64), 0.4 for the
-window, the rest for order, lots and certificate; a score that waits behind a hole takes 0.3 kB more, at most 64 do. It is never
-forgotten: a stale baseline stays stale however long its product is not made.
+About 3 kB as JSON: 0.3 kB for the stream's name, 0.6 for the detector and 1.2 for its evidence (packed, base64), 0.2 for the
+window, 0.2 for image statistics, 0.3 for each golden part, the rest for order, lots and certificate. A score that waits behind a
+hole takes 0.3 kB more, at most 64 do. It is never forgotten: a stale baseline stays stale however long its product is not made.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 from schemas.common import BaselineState
 from schemas.drift import ScoreStreamV1
+from streams.monitors import witnesses
 from streams.monitors.lifecycle import Trust
 from streams.monitors.ordering import Order, Scored
 from streams.monitors.packing import pack, pack_evidence, unpack
 from streams.monitors.references import Basis
 from streams.monitors.state import State
 from streams.monitors.summary import Window
+from streams.monitors.witnesses import Witnesses
 
 MOST_LOTS = 8
 
@@ -44,6 +46,7 @@ class StreamState(NamedTuple):
     trust: Trust = Trust(0)
     lots: tuple[LotMark, ...] = ()
     detector: State | None = None
+    witnesses: Witnesses = Witnesses()
     window: Window | None = None
 
 
@@ -60,6 +63,7 @@ def dump(state: StreamState) -> dict[str, Any]:
         "lots": state.lots,
         "detector": None if detector is None else b64encode(pack(detector)).decode(),
         "evidence": None if detector is None else b64encode(pack_evidence(detector)).decode(),
+        "witnesses": witnesses.dump(state.witnesses),
         "window": state.window,
     }
 
@@ -69,14 +73,24 @@ def load(data: dict[str, Any]) -> StreamState:
     packed = data["detector"]
     return StreamState(
         stream=ScoreStreamV1.model_validate(data["stream"]),
-        order=Order(clock_ms, epoch, n, int(holes, 16), tuple(Scored(*part) for part in waiting)),
+        order=Order(clock_ms, epoch, n, int(holes, 16), tuple(map(_scored, waiting))),
         moment_ms=data["moment_ms"],
         basis=None if data["basis"] is None else Basis(*data["basis"]),
         said=data["said"],
         trust=Trust(*data["trust"]),
         lots=tuple(LotMark(*mark) for mark in data["lots"]),
         detector=None if packed is None else unpack(b64decode(packed), b64decode(data["evidence"])),
+        witnesses=witnesses.load(data["witnesses"]),
         window=None if data["window"] is None else _window(data["window"]),
+    )
+
+
+def _scored(data: list[Any]) -> Scored:
+    part = Scored(*data)
+    image, golden = part.image, part.golden
+    return part._replace(
+        image=None if image is None else (image[0], image[1], image[2], image[3], image[4]),
+        golden=None if golden is None else (golden[0], golden[1], golden[2]),
     )
 
 

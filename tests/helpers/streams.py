@@ -61,9 +61,9 @@ def normal(count: int, *, seed: int, shift: float = 0.0) -> list[float]:
     return list(map(float, np.random.default_rng(seed).normal(shift, 1, count)))
 
 
-def models(calibration: Iterable[float]) -> ModelSetV1:
-    """A model set with these calibration scores of view v1."""
-    return full_set("disc", calibration={"v1": tuple(sorted(calibration))})
+def models(calibration: Iterable[float], **changes: object) -> ModelSetV1:
+    """A model set with these calibration scores of view v1. changes: of the anomaly model."""
+    return full_set("disc", **{"ref": STREAM.model, "calibration": {"v1": tuple(sorted(calibration))}, **changes})
 
 
 def commissioned(scores: Iterable[float], **changes: object) -> BaselineV1:

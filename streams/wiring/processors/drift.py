@@ -15,10 +15,10 @@ import structlog
 
 from schemas.baseline import BaselineStateV1, BaselineV1
 from schemas.codec import Reader, record_of
-from schemas.common import BaselineState, Message, ModelRef, digest
+from schemas.common import BaselineState, Message, ModelRef, Proof, digest
 from schemas.drift import DriftEventV1, DriftSummaryV1, ScoreStreamV1
 from schemas.envelope import ContractError, Received, Record
-from schemas.evidence import AnomalyV1
+from schemas.evidence import AnomalyV1, ImageStatsV1
 from schemas.ids import parse_inspection
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
@@ -26,7 +26,7 @@ from schemas.topics import DEAD_LETTER, DRIFT_TICK, EVIDENCE
 from streams.fates import Unavailable
 from streams.metrics import DRIFT_EVENTS, DRIFT_HOLES, DRIFT_STREAMS, DRIFT_UNJUDGED, SCORES
 from streams.monitors.announcing import event_id
-from streams.monitors.ordering import Scored
+from streams.monitors.ordering import Scored, Statistics
 from streams.monitors.references import Library, References
 from streams.monitors.stream import Outcome, Rules, due, expire, step
 from streams.monitors.stream_state import StreamState, dump, load
@@ -132,18 +132,35 @@ def _stream(station: str, view: str, product: str, acquisition: str, model: Mode
 def scored(evidence: AnomalyV1, at_ms: int) -> Scored:
     """What the monitor needs of it. at_ms: its append time. Raises ContractError."""
     part = parse_inspection(evidence.inspection)
+    golden = _golden(evidence)
     return Scored(
-        part.epoch,
-        part.n,
-        at_ms,
-        evidence.score if evidence.purpose == "production" else None,
-        evidence.p_value,
-        evidence.lot,
-        evidence.tool,
-        evidence.baseline,
-        evidence.policy,
-        evidence.model_set,
+        epoch=part.epoch,
+        n=part.n,
+        at_ms=at_ms,
+        score=evidence.score if evidence.purpose == "production" or golden else None,
+        p_value=evidence.p_value,
+        lot=evidence.lot,
+        tool=evidence.tool,
+        baseline=evidence.baseline,
+        policy=evidence.policy,
+        model_set=evidence.model_set,
+        image=_statistics(evidence.image_stats),
+        golden=golden,
     )
+
+
+def _golden(evidence: AnomalyV1) -> tuple[str, Proof, str] | None:
+    """(part, proof, image) where this is a pass of a golden part. A master's image differs every time, so it is not named."""
+    stamp = evidence.challenge
+    if evidence.purpose != "challenge" or stamp is None or stamp.kind != "golden" or stamp.view not in (None, evidence.view):
+        return None
+    return stamp.part, stamp.proof, evidence.image.sha256[:16] if stamp.proof == "digital" else ""
+
+
+def _statistics(image: ImageStatsV1 | None) -> Statistics | None:
+    if image is None:
+        return None
+    return image.light, image.contrast, image.sharpness, image.shift_x_px, image.shift_y_px
 
 
 def record_for(key: str, message: Message) -> Record:
