@@ -27,26 +27,37 @@ from streams.wiring.processors.drift import record_for, scored, stream_of
 from tests.helpers.wait import wait_until
 
 CHILD = """
-import sys
+import pathlib, sys, threading, time
 from streams.settings import Settings
 from streams.wiring.processors import drift
 settings = Settings()
-drift.build(settings, settings.slot, session_timeout_s=6).run()
+tables = drift.build(settings, settings.slot, session_timeout_s=6)
+def tell():
+    while not tables.ready():
+        time.sleep(0.05)
+    pathlib.Path(sys.argv[1]).touch()
+threading.Thread(target=tell, daemon=True).start()
+tables.run()
 """
 
 
 @contextmanager
 def drift(bootstrap: str, log: Path, *, slot: int = 0, window_s: float = 1.0) -> Iterator[subprocess.Popen[bytes]]:
-    """Killed at the end, where it still runs."""
+    """Killed at the end, where it still runs. `<log>.ready` is there once it owns its partitions and their states."""
     more = {"VERDICTLINE_SUMMARY_EVERY_S": str(window_s), "VERDICTLINE_SLOT": str(slot)}
     environment = {**os.environ, "VERDICTLINE_KAFKA": bootstrap, **more}
     with log.open("ab") as out:
-        child = subprocess.Popen([sys.executable, "-c", CHILD], env=environment, stdout=out, stderr=out)
+        ready_file(log).unlink(missing_ok=True)
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(ready_file(log))], env=environment, stdout=out, stderr=out)
     try:
         yield child
     finally:
         child.kill()
         child.wait()
+
+
+def ready_file(log: Path) -> Path:
+    return log.with_suffix(".ready")
 
 
 def evidence_record(message: AnomalyV1) -> Record:
@@ -115,18 +126,21 @@ def expected(client: Mapping[str, Any], site: str, library: Library, *, window_m
     return found
 
 
-def settled(client: Mapping[str, Any], site: str, library: Library, *, window_s: float) -> dict[str, bytes]:
-    """Let time go on until the last hole and window are closed and said; what had to be said."""
+def settled(
+    client: Mapping[str, Any], site: str, library: Library, *, window_s: float, pass_s: float | None = None, wait_s: float = 60
+) -> dict[str, bytes]:
+    """Let time go on until the last hole and window are closed and said; what had to be said. pass_s: so long past the holes."""
     writer, last_ms = Writer(client), log_ms(client)
+    end_ms = last_ms + GAP_MS + 1000 * (window_s if pass_s is None else pass_s)
 
     def later() -> bool:
         tick_all(client, writer)
         writer.flush()
-        return log_ms(client) > last_ms + GAP_MS + 1000 * window_s
+        return log_ms(client) > end_ms
 
     wait_until(later, 60, "time goes on")
     wanted = expected(client, site, library, window_ms=round(1000 * window_s))
-    wait_until(lambda: len(said(client, site)) >= len(wanted), 60, "every event")
+    wait_until(lambda: len(said(client, site)) >= len(wanted), wait_s, "every event")
     return wanted
 
 
