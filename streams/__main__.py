@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "baseline list": "baseline_report:list_streams",
     "baseline show": "baseline_report:show",
     "baseline top": "baseline_report:top_parts",
+    "baseline plot": "baseline_plot:plot",
     "baseline commission": "baseline:commission",
     "baseline refresh": "baseline:refresh",
     "baseline retire": "baseline:retire",
@@ -38,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "challenge schedule": "challenge:schedule",
     "challenge run": "challenge:run",
     "challenge report": "challenge_report:report",
+    "challenge limit": "limit:limit",
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
 }

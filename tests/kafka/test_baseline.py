@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -82,6 +83,16 @@ def test_the_life_of_a_baseline(kafka: SharedKafka, client: dict[str, Any], tmp_
         line.feed([*normal(200, seed=23), *normal(500, seed=24, shift=1.5)], row["baseline"])
         assert line.wait("STALE")["false_reject_rate_valid"] is False
         assert "baseline_up" in verdictline("show", line.station).stdout
+
+        drawn = verdictline("plot", line.station, "--out", str(tmp_path / "b.html"))
+        assert drawn.exit_code == 0, drawn.output
+        whole = (tmp_path / "b.html").read_text()
+        assert whole.count("<svg") == 3
+        assert "baseline_up" in whole
+        assert "began here" in whole
+        assert verdictline("plot", line.station, "--out", str(tmp_path / "b.svg")).exit_code == 0
+        ElementTree.parse(tmp_path / "b.svg")
+        assert "ends in .html or .svg" in verdictline("plot", line.station, "--out", "b.png").stderr
 
         line.feed(normal(600, seed=25, shift=1.5), row["baseline"])
         refused = verdictline("refresh", line.station, *SIGNED, *SMALL)

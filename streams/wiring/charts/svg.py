@@ -95,7 +95,7 @@ class Chart:
 
     def mark(self, x: float, text: str) -> Self:
         """Something that happened at x."""
-        px, row = self._x(x), _TOP + 12 + 13 * (self._marks % 5)
+        px, row = self._x(x), _TOP + 30 + 13 * (self._marks % 5)
         self._marks += 1
         right = px + _CHAR * len(text) + 8 > self.width
         place = f'x="{px - 4:.1f}" text-anchor="end"' if right else f'x="{px + 4:.1f}"'
@@ -110,7 +110,7 @@ class Chart:
         py = self._y(y)
         self._layers.append(
             f'<line class="limit" x1="{_LEFT}" x2="{self.width - _RIGHT}" y1="{py:.1f}" y2="{py:.1f}"/>'
-            f'<text class="soft" x="{self.width - _RIGHT - 4}" y="{py - 4:.1f}" text-anchor="end">{escape(text)}</text>'
+            f'<text class="soft" x="{_LEFT + 4}" y="{py - 4:.1f}">{escape(text)}</text>'
         )
         return self
 

@@ -26,6 +26,7 @@ from streams.wiring.commands.clear import clear_end
 Stream = Annotated[str, typer.Argument(help="Start of a station, or of a score stream's digest (`baseline list`).")]
 AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
 _EVENTS = 20
+_BRIEF = 8
 _COLOURS = {"ACTIVE": "green", "PROVISIONAL": "yellow", "SUSPECT": "red", "STALE": "bold red", "RETIRED": "dim"}
 
 
@@ -49,13 +50,13 @@ def list_streams(
         shows = "nothing" if row["smallest_visible_sd"] is None else f"{row['smallest_visible_sd']:.2f} sd"
         state = f"[{colour}]{row['state']}[/]" if colour else row["state"]
         table.add_row(
-            row["stream"][:SHORT],
+            row["stream"][:_BRIEF],
             row["station"],
             row["view"],
             row["product"],
-            row["model"],
+            row["model"].rsplit(" ", 1)[0],
             state,
-            (row["since"] or "")[:19],
+            (row["since"] or "")[:16].replace("T", " "),
             f"{row['n']:,}",
             f"{row['deff']:.1f}",
             shows,
