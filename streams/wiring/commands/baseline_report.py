@@ -42,9 +42,9 @@ def list_streams(
     if not rows:
         typer.echo("no score stream yet: the drift monitor writes one with a stream's first part")
         return
-    table = Table(
-        "stream", "station", "view", "product", "model", "state", "since", "n", "deff", "shows", box=None, pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
+    for head in ("stream", "station", "view", "product", "state", "since (UTC)", "n", "shows"):
+        table.add_column(head, no_wrap=head in ("stream", "state", "shows"), overflow="fold")
     for row in rows:
         colour = _COLOURS.get(row["state"], "")
         shows = "nothing" if row["smallest_visible_sd"] is None else f"{row['smallest_visible_sd']:.2f} sd"
@@ -54,11 +54,9 @@ def list_streams(
             row["station"],
             row["view"],
             row["product"],
-            row["model"].rsplit(" ", 1)[0],
             state,
             (row["since"] or "")[:16].replace("T", " "),
             f"{row['n']:,}",
-            f"{row['deff']:.1f}",
             shows,
         )
     Console().print(table)
