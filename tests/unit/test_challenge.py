@@ -235,6 +235,15 @@ def test_a_part_that_is_missed_again_publishes_only_what_came_since_and_a_pass_t
     assert station.proven()
 
 
+def test_a_set_that_a_person_asked_for_between_two_milliseconds_is_overdue_too() -> None:
+    station = ready("a")
+    odd = due("manual/odd")
+    station.tell(odd.model_copy(update={"answer_by": odd.answer_by + timedelta(microseconds=300)}))
+    station.at += 60 + 2 * GRACE_MS / 1000
+    station.tick()
+    assert [(one.set, one.overdue, one.unanswered) for one in station.results] == [("manual/odd", True, ("a",))]
+
+
 def test_an_unanswered_set_is_overdue_at_its_time_by_a_verdict_or_by_a_tick() -> None:
     by_part, by_tick = ready("a", "b"), ready("a", "b")
     for station in (by_part, by_tick):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from schemas.challenge import ChallengeResultV1
-from schemas.envelope import from_millis
+from schemas.envelope import from_millis, to_millis
 from streams.monitors.challenge.answers import escaped, items, unanswered, what_failed
 from streams.monitors.challenge.course import Followed, follow
 from streams.monitors.challenge.memory import Answer, Course, Line, OpenSet
@@ -120,7 +120,7 @@ def _result(turn: Turn, found: OpenSet, followed: Followed, at: datetime, *, pas
         passed=passed,
         items=items(found),
         unanswered=unanswered(found),
-        overdue=bool(unanswered(found)) and at == due.answer_by,
+        overdue=bool(unanswered(found)) and to_millis(at) == found.answer_by_ms,
         margin_cusum=followed.cusum,
         margin_limit=followed.limit,
         margin_alarm=followed.alarm,
