@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.drift import CauseV1
-from streams.monitors.covariates import Moved
+from streams.monitors.covariates import Moved, together
 from streams.monitors.golden import UNCLEAR, Answer
 
 Name = Literal["camera_light", "material_process", "fixture", "model", "unknown"]
@@ -33,7 +33,7 @@ _WORDS = {
     "shift_y_px": ("place down", "px"),
 }
 _PLACE = {"shift_x_px", "shift_y_px"}
-_SAME_ONSET = 0.5  # of the parts since: a shift that began within half of them is called the same one
+_SOON = 200  # parts: a production that moves with its golden parts may not have alarmed yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +58,25 @@ def judge(facts: Facts) -> CauseV1:
     return CauseV1(name=name, by=tuple(line[:300] for line in by))
 
 
-def of_golden(answer: Answer, proof: Literal["digital", "physical"]) -> CauseV1:
-    """Golden parts moved, and production did not."""
-    name: Name = "model" if proof == "digital" else "fixture"
-    why = "the image is the same to the last byte" if proof == "digital" else "worn, or held otherwise: production stands"
-    return CauseV1(name=name, by=(f"{_golden(answer, proof)}; {why}",))
+def of_golden(answer: Answer, proof: Literal["digital", "physical"], since: int, images: Sequence[Moved]) -> CauseV1:
+    """A golden part moved, and production has raised no alarm in the `since` parts since."""
+    name, why = _of_golden(proof, since, images)
+    return CauseV1(name=name, by=(_golden(answer, proof)[:300], why, *(_said(one, since) for one in images)))
 
 
 def of_images(images: Sequence[Moved]) -> CauseV1:
     """Image statistics moved, and no score did."""
     return CauseV1(name=_camera(images), by=tuple(_said(one, None) for one in images))
+
+
+def _of_golden(proof: Literal["digital", "physical"], since: int, images: Sequence[Moved]) -> tuple[Name, str]:
+    if proof == "digital":
+        return "model", "the same bytes score otherwise: what serves the model changed"
+    if images:
+        return _camera(images), "the images of production moved, too"
+    if since < _SOON:
+        return "unknown", f"production has raised no alarm in {since} parts: a worn part or its fixture if it raises none"
+    return "fixture", f"production stands, {since} parts long: the part is worn, or held otherwise"
 
 
 def _named(facts: Facts) -> tuple[Name, list[str]]:
@@ -123,5 +132,4 @@ def _said(one: Moved, since: int | None) -> str:
     figures = f"{name} {verb} from {one.before:.1f} to {one.now:.1f} {unit}".rstrip() + f" ({abs(one.sd):.1f} sd)"
     if since is None:
         return f"{figures}, {one.since} parts ago"
-    together = abs(one.since - since) <= max(10, _SAME_ONSET * since)
-    return f"{figures}, at about the same part" if together else f"{figures}, {one.since} parts ago"
+    return f"{figures}, at about the same part" if together(one.since, since) else f"{figures}, {one.since} parts ago"

@@ -99,8 +99,15 @@ def step(reference: Reference, state: Covariates, stats: ImageStatsV1 | None) ->
 
 
 def raised(before: Covariates, after: Covariates) -> tuple[str, ...]:
-    """Names of the statistics that a step has warned of."""
-    return tuple(name for name, old, new in zip(NAMES, before, after, strict=True) if new.said and new.said != old.said)
+    """Names of the statistics that a step has warned of; not those that began to move with one that was warned of before."""
+    told = [_since(old) for old in before if old.said]
+    news = [(name, _since(new)) for name, old, new in zip(NAMES, before, after, strict=True) if new.said and new.said != old.said]
+    return tuple(name for name, since in news if not any(together(since - 1, other) for other in told))
+
+
+def together(since: int, other: int) -> bool:
+    """Two runs of so many parts may have begun with the same one: they differ by half at most, or by ten."""
+    return abs(since - other) <= max(10, min(since, other) / 2)
 
 
 def moved(reference: Reference, state: Covariates, height: float = NAMED) -> tuple[Moved, ...]:
@@ -126,6 +133,11 @@ def unpack(data: bytes) -> Covariates:
     if len(data) != SIZE or data[0] != _VERSION:
         raise ValueError(f"{len(data)} bytes that start with {data[:1].hex()} are no covariates of version {_VERSION}")
     return tuple(Track(*fields) for fields in _TRACK.iter_unpack(data[1:]))
+
+
+def _since(track: Track) -> int:
+    """Parts since the higher of its CUSUMs left zero."""
+    return track.up_n if track.up > track.down else track.down_n
 
 
 def _scale(name: str, found: ReferenceV1, n: int) -> Scale:

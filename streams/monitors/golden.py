@@ -72,9 +72,8 @@ def step(state: Sequence[Golden], seen: Golden, at: int, score: float, tolerance
     others = [one for one in state if one.part != seen.part]
     after = _learned(same, score) if same.n < learns(same) else same._replace(recent=(*same.recent, Pass(at, score))[-RECENT:])
     known = (*others, after)[-MOST:]
-    first = after.recent[-_WARN_OF].at if len(after.recent) >= _WARN_OF else None
-    if first is not None:
-        found = _of([after], known, first, tolerance, _WARN, math.inf)
+    if len(after.recent) >= _WARN_OF:
+        found = _of([after], known, warned_since(after), tolerance, _SURE if after.warned else _WARN, math.inf)
         after = after._replace(warned=found.verdict == "moved")
     return (*known[:-1], after)
 
@@ -83,6 +82,16 @@ def raised(before: Sequence[Golden], after: Sequence[Golden]) -> Golden | None:
     """The part that a step has warned of."""
     told = {one[:3] for one in before if one.warned}
     return next((one for one in after if one.warned and one[:3] not in told), None)
+
+
+def warned_since(one: Golden) -> int:
+    """Production parts judged before the first of the passes that a warning rests on."""
+    return one.recent[-_WARN_OF].at
+
+
+def warning(state: Sequence[Golden], one: Golden, tolerance: float) -> Answer:
+    """What the warning of a part of `state` rests on."""
+    return _of([one], state, warned_since(one), tolerance, _SURE, math.inf)
 
 
 def answer(state: Sequence[Golden], proof: Proof, since: int, tolerance: float, by: float | None = None) -> Answer:

@@ -169,13 +169,13 @@ class Draft:
             self.messages.append(warned(self.state, ground, part, "image_moved", heard))
 
     def _meet(self, part: Scored, score: float, golden: Golden) -> None:
-        """A golden part: heard where the stream has a baseline, never judged."""
+        """A golden part: heard where the stream has a baseline, never judged. At an alarm of the scores, that names the cause."""
         state, ground = self.state, self._ground()
         if ground is None or state.detector is None:
             return
         seen, heard = met(state.witnesses, ground.standards, golden, score, state.detector.part)
         self.state = state._replace(witnesses=seen)
-        if heard is not None:
+        if heard is not None and state.detector.mode == "normal":
             self.messages.append(warned(self.state, ground, part, "golden_moved", heard))
 
     def _ground(self) -> Ground | None:

@@ -76,8 +76,10 @@ def met(state: Witnesses, held: Standards, seen: Golden, score: float, judged: i
     state = state._replace(golden=after)
     if part is None:
         return state, None
-    told = golden.answer([part], part.proof, part.recent[0].at, held.tolerance)
-    return state, Warning(cause=causes.of_golden(told, part.proof), statistic=f"golden {part.proof}", detail=part.part)
+    told = golden.warning(after, part, held.tolerance)
+    images = covariates.moved(held.images, state.images) if held.images else ()
+    cause = causes.of_golden(told, part.proof, judged - golden.warned_since(part), images)
+    return state, Warning(cause=cause, statistic=f"golden {part.proof}", detail=part.part)
 
 
 def cause_of(state: Witnesses, held: Standards, event: DriftEvent, judged: int) -> CauseV1 | None:

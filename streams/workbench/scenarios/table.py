@@ -42,7 +42,7 @@ class Scenario:
 
     feed: `images` go through the whole pipeline; `recorded`: evidence of pictures that the served model has scored once goes
     through Kafka and the drift processor, because the run is long. training: knobs of the parts that the models are fitted on.
-    dirty: the sample must be flagged as holding defects when it is commissioned. proofs: kinds of proof that must fail.
+    dirty: the models' calibration scores must be flagged as holding defects. fails: kinds of proof of challenge parts that must.
     """
 
     name: str

@@ -52,8 +52,10 @@ def test_without_image_statistics_nothing_is_said_of_them() -> None:
 
 
 def test_warnings_of_their_own() -> None:
-    assert of_golden(GONE, "physical").name == "fixture"
-    assert of_golden(GONE, "digital").name == "model"
+    assert of_golden(GONE, "physical", 500, ()).name == "fixture"
+    assert of_golden(GONE, "physical", 40, ()).name == "unknown"
+    assert of_golden(GONE, "physical", 40, [LIGHT]).name == "camera_light"
+    assert of_golden(GONE, "digital", 500, ()).name == "model"
     light = of_images([LIGHT, SHARP])
     assert light.name == "camera_light"
     assert light.by[0] == "light fell from 121.4 to 109.0 grey levels (6.5 sd), 48 parts ago"

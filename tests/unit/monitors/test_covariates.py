@@ -61,6 +61,16 @@ def test_a_warning_comes_again_only_after_the_cause_has_gone() -> None:
     assert covariates.raised(back, run(parts(20, 5, sharpness=-4), back)) == ("sharpness",)
 
 
+def test_what_moves_together_is_warned_of_once_and_what_follows_apart_again() -> None:
+    state, warned = START, []
+    for n, stats in enumerate([*parts(60, 10, light=-3, contrast=-1.5), *parts(60, 11, light=-3, contrast=-1.5, shift_y_px=4)]):
+        after = covariates.step(REFERENCE, state, stats)
+        warned += [(n, name) for name in covariates.raised(state, after)]
+        state = after
+    assert [name for _, name in warned] == ["light", "shift_y_px"]
+    assert {name for name, track in zip(NAMES, state, strict=True) if track.said} == {"light", "contrast", "shift_y_px"}
+
+
 def test_false_warnings_are_no_more_than_asked_for() -> None:
     """The tax for a finite reference makes them rarer; with a reference that is exact they come as often as computed."""
     exact = covariates.reference({"light": KNOWN["light"]}, 10**9, 1e3)
