@@ -23,7 +23,7 @@ from streams.monitors.rules import Rules
 from streams.monitors.state import Learning
 from streams.monitors.stuck import Repeats, repeats_of
 from streams.monitors.symbols import Bins, bins_of, body_bins, middles
-from streams.monitors.tables import DIRECTIONS, FAMILY, UNIT, Alternative, family, increments, ratios, table
+from streams.monitors.tables import DIRECTIONS, FINE, UNIT, Alternative, family, increments, ratios, table
 from streams.monitors.thresholds import octave_of, table_thresholds
 
 CONF = 1.645  # one-sided 95 % for each table; all seven together hold in 80-84 %, 2.33 makes it 95 %
@@ -171,7 +171,7 @@ class Baseline:
 
 def _weighing(alternatives: Sequence[Alternative]) -> tuple[int, ...]:
     """Which tables weigh a rise of the tail: those that a moved baseline could explain it with."""
-    return tuple(i for i, a in enumerate(alternatives) if a in FAMILY and a.direction in ("up", "spread"))
+    return tuple(i for i, a in enumerate(alternatives) if a not in FINE and a.direction in ("up", "spread"))
 
 
 def dump(baseline: Baseline) -> dict[str, Any]:

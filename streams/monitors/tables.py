@@ -46,8 +46,10 @@ FAMILY = (
     Alternative(direction="shrink", scale=0.6),
     Alternative(direction="spread", scale=1.6),
 )
+NEARER = (*FAMILY[:-2], Alternative(direction="shrink", scale=0.7), Alternative(direction="spread", scale=1.4))
+NEARER_FROM = 1000  # effective reference scores, n / deff, from which a change of the spread by a third can be told from chance
 FINE = (Alternative(direction="up", shift=0.2), Alternative(direction="down", shift=-0.2))
-FINE_FROM = 5000  # effective reference scores, n / deff, from which a shift of .2 sd can be told from chance
+FINE_FROM = 5000  # the same for a shift of .2 sd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,9 @@ class Ratios:
 
 def family(effective: float) -> tuple[Alternative, ...]:
     """The alternatives that a reference of n / deff effective scores can carry, in the order of the tables."""
-    return FAMILY + FINE if effective >= FINE_FROM else FAMILY
+    if effective < NEARER_FROM:
+        return FAMILY
+    return NEARER + FINE if effective >= FINE_FROM else NEARER
 
 
 def moved(masses: Sequence[float], alternative: Alternative) -> tuple[float, ...]:
