@@ -21,11 +21,12 @@ class ScoreStreamV1(Message):
 
 
 class DriftSummaryV1(Message):
-    """One window of a score stream, purpose production only: counts, and how its baseline stood at its end. Drift -> wall, SPC, plots.
+    """One window of a score stream, purpose production only: counts, and how its baseline stood. Drift -> wall, SPC, plots.
 
     score_edges: ascending, in the score's unit; bin i holds edges[i-1] < score <= edges[i], the first and last are open, so
     there is one count more than edges. p_counts: ten bins of width 0.1, right-closed. n: scores in it, from score_low to
-    score_high. baseline, state: absent where nothing could be judged. levels: by statistic, its CUSUM as a share of its threshold.
+    score_high. baseline, state, levels: at its end; absent where nothing could be judged. levels: by statistic, its CUSUM as a
+    share of its threshold.
     """
 
     TYPE = "verdictline.drift.summary.v1"

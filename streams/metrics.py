@@ -42,4 +42,5 @@ SCORES = Counter("verdictline_drift_scores_total", "Parts that the drift monitor
 DRIFT_UNJUDGED = Counter("verdictline_drift_unjudged_total", "Scores not judged: copy, late", ["fate"])
 DRIFT_HOLES = Counter("verdictline_drift_holes_total", "Gaps in a score stream's numbers that nothing filled in time")
 DRIFT_EVENTS = Counter("verdictline_drift_events_total", "Events of score streams, by kind", ["kind"])
+DRIFT_WAITING = Gauge("verdictline_drift_waiting_scores", "Scores that wait behind a gap of their stream's numbers")
 DRIFT_STREAMS = Gauge("verdictline_drift_streams", "Score streams by the state of their baseline", ["state"])

@@ -22,7 +22,7 @@ from streams.monitors.baseline import Baseline
 from streams.monitors.ordering import Scored
 from streams.monitors.witnesses import Standards, standards
 
-_KEPT = 512  # fitted baselines, some 100 kB each
+_KEPT = 2048  # fitted baselines of 100 kB; where more are in use at once, each is read and fitted again when its turn comes
 _NO_LIMIT = CertificateV1()
 
 

@@ -169,7 +169,7 @@ class Draft:
             self.messages.append(warned(self.state, ground, part, "image_moved", heard))
 
     def _meet(self, part: Scored, score: float, golden: Golden) -> None:
-        """A golden part: heard where the stream has a baseline, never judged. At an alarm of the scores, that names the cause."""
+        """A golden part: heard where the stream has a baseline, never judged. It names the cause of an alarm of the scores."""
         state, ground = self.state, self._ground()
         if ground is None or state.detector is None:
             return

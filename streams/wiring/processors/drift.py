@@ -24,7 +24,7 @@ from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.topics import DEAD_LETTER, DRIFT_TICK, EVIDENCE
 from streams.fates import Unavailable
-from streams.metrics import DRIFT_EVENTS, DRIFT_HOLES, DRIFT_STREAMS, DRIFT_UNJUDGED, SCORES
+from streams.metrics import DRIFT_EVENTS, DRIFT_HOLES, DRIFT_STREAMS, DRIFT_UNJUDGED, DRIFT_WAITING, SCORES
 from streams.monitors.announcing import event_id
 from streams.monitors.ordering import Scored, Statistics
 from streams.monitors.references import Library, References
@@ -228,9 +228,10 @@ def build(settings: Settings, slot: int, *, session_timeout_s: float = 45.0) -> 
     streams = Streams(round(settings.summary_every_s * 1000), Patient(BaselineRegistry(client).start()))
     tables = Tables(config, streams, on_dead=lambda record, dead: ())
     for name in get_args(BaselineState):
-        DRIFT_STREAMS.labels(name).set_function(partial(_called, tables, name))
+        DRIFT_STREAMS.labels(name).set_function(partial(_how_many, tables, name))
+    DRIFT_WAITING.set_function(lambda: sum(len(state["stream"]["order"][-1]) for state in tables.states()))
     return tables
 
 
-def _called(tables: Tables, name: str) -> int:
+def _how_many(tables: Tables, name: str) -> int:
     return sum(state["stream"]["said"] == name for state in tables.states())

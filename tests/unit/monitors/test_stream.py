@@ -139,6 +139,18 @@ def test_what_waits_is_due_and_expires_by_log_time_alone() -> None:
     assert due(closed.state, EVERY_MS) is None
 
 
+def test_a_clock_that_is_set_back_changes_no_event() -> None:
+    """An hour in the middle: windows may be longer, what is judged is not."""
+    there = parts(SHIFT, MODELS, lot="L-1")
+    arriving = [*(part._replace(at_ms=part.at_ms + 3_600_000) for part in there[:310]), *there[310:]]
+    arriving[400], arriving[404] = arriving[404], arriving[400]
+    said = told(SHELF, arriving, restart=True)[1]
+    assert [(e.kind, e.inspection, e.log_e_value) for e in events(said)] == [
+        (e.kind, e.inspection, e.log_e_value) for e in events(WHOLE)
+    ]
+    assert sum(window.n for window in said if isinstance(window, DriftSummaryV1)) == len(SHIFT)
+
+
 def test_parts_of_another_purpose_fill_their_number_and_count_nowhere() -> None:
     mixed = [None if n % 7 == 3 else score for n, score in enumerate(SHIFT)]
     rules = Rules(id=digest(STREAM), references=References(SHELF), every_ms=EVERY_MS)
