@@ -81,6 +81,7 @@ def _must(kinds: frozenset[str], within: int, *causes: str, since: int = 3000) -
     return Must(kinds=kinds, within=within, since=since, causes=frozenset(causes))
 
 
+_PROCESS = ("material_process", "unknown")  # while the shift is smaller than what masters repeat to, nobody can say more
 _IMAGE = frozenset({"image_moved"})
 _STUCK = frozenset({"stuck"})
 _RATE_UP = frozenset({"defect_rate_up"})
@@ -92,7 +93,7 @@ _ALL = (
     Scenario(
         name="creep", happens="the tool wears, by one standard deviation of the scores over 20,000 parts", parts=16_000,
         masters_every=250, course=_after(3000, over=20_000, wear=0.2),
-        must=(_must(MOVED, 8000, "material_process"),), never=_RATE_UP,
+        must=(_must(MOVED, 8000, *_PROCESS),), never=_RATE_UP,
     ),
     Scenario(
         name="blur", happens="the lens is out of focus", parts=3500, course=_after(3000, blur_px=1.0),
@@ -104,7 +105,7 @@ _ALL = (
     ),
     Scenario(
         name="tool-wear", happens="the tool wears out within 2,000 parts", parts=5500, masters_every=20,
-        course=_after(3000, over=2000, wear=0.5), must=(_must(BASELINE, 2000, "material_process"),), never=_RATE_UP,
+        course=_after(3000, over=2000, wear=0.5), must=(_must(BASELINE, 2000, *_PROCESS),), never=_RATE_UP,
     ),
     Scenario(
         name="shifts", happens="by day the light is 6 % stronger than by night, as it was when the baseline was commissioned",
@@ -141,7 +142,7 @@ _ALL = (
     ),
     Scenario(
         name="poisoned-refresh", happens="the process has moved, and somebody asks for a refresh to silence the alarm",
-        parts=6000, masters_every=20, course=_after(3000, wear=0.15), refreshes=(Refresh(at=6000, since=3200, ends="refused"),),
+        parts=6000, masters_every=20, course=_after(3000, wear=0.3), refreshes=(Refresh(at=6000, since=3200, ends="refused"),),
         must=(_must(BASELINE, 400, "material_process"),), never=_RATE_UP,
     ),
     Scenario(
