@@ -19,6 +19,7 @@ HOSTS = {
     "json-schema.org",
     "raw.githubusercontent.com",
     "www.apache.org",
+    "www.w3.org",  # the name space of SVG
 }
 OFFICIAL = Path("tests/contract/asyncapi-3.0.0.schema.json")
 
