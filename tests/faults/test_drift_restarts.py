@@ -23,7 +23,7 @@ from tests.helpers.streams import models, normal
 from tests.helpers.wait import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.faults]
-STATIONS, PARTS, RATE = 6, 1800, 600
+STATIONS, PARTS, RATE = 4, 1500, 600
 WINDOW_S = 2.0
 
 
