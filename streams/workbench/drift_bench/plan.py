@@ -34,8 +34,8 @@ SPEEDS = ("+.5", "+1", "+2", "-.5", "-1")
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """runs: of a cell, for each of the four families; control: of a cell without a change, in `worlds`; samples: fits where only a reference
-    is judged; peers, slow: runs of a peer, of one that is slow.
+    """runs: of a cell, for each of the four families; control: of a cell without a change, in `worlds`; samples: decisions on
+    samples alone; peers, slow: runs of a peer, of one that is slow.
     """
 
     runs: int
@@ -47,7 +47,7 @@ class Size:
 
 
 FULL = Size(runs=200, control=200, worlds="all", samples=2000, peers=200, slow=10)
-QUICK = Size(runs=30, control=40, worlds="lognormal", samples=300, peers=20, slow=0)
+QUICK = Size(runs=50, control=40, worlds="lognormal", samples=300, peers=20, slow=0)
 
 
 def kind_of(name: str) -> Kind:

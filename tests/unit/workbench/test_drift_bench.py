@@ -12,9 +12,9 @@ from numpy.testing import assert_array_equal
 from scipy import stats
 
 from streams.monitors.evidence import Kind
-from streams.workbench.drift_bench import reading, report
+from streams.workbench.drift_bench import reading
 from streams.workbench.drift_bench.calibrate import OURS, bisect, calibrated
-from streams.workbench.drift_bench.cells import BASELINE, Cell, Run, chance, draw, judged, pieces
+from streams.workbench.drift_bench.cells import BASELINE, Cell, Run, draw, pieces
 from streams.workbench.drift_bench.estimate import Estimate, quantile, run_length, share
 from streams.workbench.drift_bench.families import FAMILIES, Family, Values, scale_of
 from streams.workbench.drift_bench.inputs import Input, fed
@@ -250,28 +250,3 @@ def test_every_peer_is_calibrated() -> None:
 
 def test_calibration_finds_the_run_length() -> None:
     assert bisect(lambda x: x**2, 0.0, 1e4, 40) == pytest.approx(math.sqrt(1e5), rel=1e-3)
-
-
-# ---------------------------------------------------------------- ours, the page
-def test_a_run_ends_with_the_event_that_it_waits_for() -> None:
-    cell = Cell(name="t", parts=6000, at=1000, change=Moved(shift=1.0), until=BASELINE)
-    found = judged(cell, 0)
-    assert found.events[-1].kind == "baseline_up"
-    assert found.parts == found.events[-1].at + 1
-    assert 1000 <= found.events[-1].at < 1400
-    assert chance("t", 0).random() == chance("t", 0).random()
-
-
-def test_the_page_says_what_was_measured() -> None:
-    row = Row(target=3, name="shift", found=Estimate(value=7, se=1, runs=200), goal=5, stretch=4, note="why")
-    peer = {"name": "p", "runs": 9, "arl0": 1e5, "median_delay": {"+1": None}, "called_drift": {"1->5": 0.25}}
-    found = {"targets": dump([row]), "peers": [peer], "notes": ["quick"], "runs": 200, "seconds": 3.0}
-    page = "".join(f"{name}\n<!-- bench: {name} -->\nold\n<!-- end -->\n" for name in report.BLOCKS)
-    written = report.written(page, found)
-    assert "old" not in written
-    assert "| 3 | shift | ≤ 5 | 7 | 1 | **no** | 4: **no** | 200 |" in written
-    assert "| p | 9 | 1.0e+05 | never | 25 % |" in written
-    assert "Missed: 3." in written
-    assert report.written(written, found) == written
-    with pytest.raises(ValueError, match="no block"):
-        report.written("", found)
