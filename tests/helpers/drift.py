@@ -18,12 +18,13 @@ from schemas.drift import DriftEventV1
 from schemas.envelope import ContractError, Received, Record
 from schemas.evidence import AnomalyV1, TickV1
 from schemas.topics import BASELINE, DRIFT, EVIDENCE
+from streams.monitors.hearing import scored, stream_of
 from streams.monitors.ordering import GAP_MS
 from streams.monitors.references import Library, References
 from streams.monitors.stream import Rules, expire, step
 from streams.monitors.stream_state import StreamState
 from streams.wiring.adapters.kafka import Writer, partitions, read_all
-from streams.wiring.processors.drift import record_for, scored, stream_of
+from streams.wiring.processors.drift import record_for
 from tests.helpers.wait import wait_until
 
 CHILD = """

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import TypeVar, get_args
 
 import structlog
 
 from schemas.baseline import BaselineStateV1, BaselineV1
 from schemas.codec import Reader, record_of
-from schemas.common import BaselineState, Message, ModelRef, Proof, digest
-from schemas.drift import DriftEventV1, DriftSummaryV1, ScoreStreamV1
+from schemas.common import BaselineState, Message, digest
+from schemas.drift import DriftEventV1, DriftSummaryV1
 from schemas.envelope import ContractError, Received, Record
-from schemas.evidence import AnomalyV1, ImageStatsV1
-from schemas.ids import parse_inspection
+from schemas.evidence import AnomalyV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.topics import DEAD_LETTER, DRIFT_TICK, EVIDENCE
 from streams.fates import Unavailable
 from streams.metrics import DRIFT_EVENTS, DRIFT_HOLES, DRIFT_STREAMS, DRIFT_UNJUDGED, DRIFT_WAITING, SCORES
 from streams.monitors.announcing import event_id
-from streams.monitors.ordering import Scored, Statistics
+from streams.monitors.hearing import scored, stream_of
 from streams.monitors.references import Library, References
 from streams.monitors.stream import Outcome, Rules, due, expire, step
 from streams.monitors.stream_state import StreamState, dump, load
@@ -116,51 +115,6 @@ class Streams:
         if len(self._unpacked) > _KEPT_STREAMS:
             self._unpacked.popitem(last=False)
         return new, [record_for(key, message) for message in outcome.messages]
-
-
-def stream_of(evidence: AnomalyV1) -> tuple[str, ScoreStreamV1]:
-    """The score stream and its digest."""
-    return _stream(evidence.station, evidence.view, evidence.product, evidence.acquisition, evidence.model)
-
-
-@lru_cache(maxsize=_KEPT_STREAMS)
-def _stream(station: str, view: str, product: str, acquisition: str, model: ModelRef) -> tuple[str, ScoreStreamV1]:
-    stream = ScoreStreamV1(station=station, view=view, product=product, acquisition=acquisition, model=model)
-    return digest(stream), stream
-
-
-def scored(evidence: AnomalyV1, at_ms: int) -> Scored:
-    """What the monitor needs of it. at_ms: its append time. Raises ContractError."""
-    part = parse_inspection(evidence.inspection)
-    golden = _golden(evidence)
-    return Scored(
-        epoch=part.epoch,
-        n=part.n,
-        at_ms=at_ms,
-        score=evidence.score if evidence.purpose == "production" or golden else None,
-        p_value=evidence.p_value,
-        lot=evidence.lot,
-        tool=evidence.tool,
-        baseline=evidence.baseline,
-        policy=evidence.policy,
-        model_set=evidence.model_set,
-        image=_statistics(evidence.image_stats),
-        golden=golden,
-    )
-
-
-def _golden(evidence: AnomalyV1) -> tuple[str, Proof, str] | None:
-    """(part, proof, image) where this is a pass of a golden part. A master's image differs every time, so it is not named."""
-    stamp = evidence.challenge
-    if evidence.purpose != "challenge" or stamp is None or stamp.kind != "golden" or stamp.view not in (None, evidence.view):
-        return None
-    return stamp.part, stamp.proof, evidence.image.sha256[:16] if stamp.proof == "digital" else ""
-
-
-def _statistics(image: ImageStatsV1 | None) -> Statistics | None:
-    if image is None:
-        return None
-    return image.light, image.contrast, image.sharpness, image.shift_x_px, image.shift_y_px
 
 
 def record_for(key: str, message: Message) -> Record:

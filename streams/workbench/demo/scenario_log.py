@@ -16,11 +16,12 @@ from schemas.drift import DriftEventV1
 from schemas.envelope import Received
 from schemas.evidence import AnomalyV1
 from schemas.topics import DRIFT, EVIDENCE
+from streams.monitors.hearing import scored, stream_of
 from streams.monitors.references import Library, References
 from streams.monitors.stream import Rules, step
 from streams.monitors.stream_state import StreamState
 from streams.wiring.adapters.kafka import Reader, ends
-from streams.wiring.processors.drift import record_for, scored, stream_of
+from streams.wiring.processors.drift import record_for
 
 _TAKE_S = 0.2
 

@@ -13,8 +13,9 @@ from schemas.drift import DriftEventV1, DriftSummaryV1
 from schemas.envelope import ContractError, Received, Record
 from schemas.evidence import AnomalyV1, ChallengeStampV1, ImageStatsV1, TickV1
 from schemas.topics import BASELINE, DRIFT, EVIDENCE
+from streams.monitors.hearing import scored, stream_of
 from streams.monitors.ordering import GAP_MS
-from streams.wiring.processors.drift import Streams, record_for, scored, stream_of
+from streams.wiring.processors.drift import Streams, record_for
 from tests.helpers.scores import score_evidence
 from tests.helpers.streams import STREAM, Shelf, models, normal, parts, told
 
