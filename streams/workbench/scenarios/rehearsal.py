@@ -18,11 +18,11 @@ from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.monitors.commissioning import Part, Signed, commissioned, sample_of
 from streams.monitors.dirt import top_ratio
+from streams.monitors.hearing import scored, stream_of
 from streams.monitors.references import References, fitted
 from streams.monitors.refresh import Ledger, gate_refresh
 from streams.monitors.stream import Rules, step
 from streams.monitors.stream_state import StreamState
-from streams.wiring.processors.drift import scored, stream_of
 from streams.workbench.scenarios.outcome import Reported, Row, judged
 from streams.workbench.scenarios.recorded import RecordedRun, part_of
 
