@@ -9,23 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.baseline import ReferenceV1
-from schemas.common import ModelRef, digest
-from schemas.evidence import ImageStatsV1
 from schemas.ids import parse_inspection
-from schemas.model_set import ImageReferenceV1, ModelSetV1
-from schemas.policy import BaselineRuleV1, PolicyV1
 from streams.workbench.plant import Knobs
 from streams.workbench.scenarios import SCENARIOS, Must, Reported, Scenario, ScenarioPlant, judged, scenario_named
 from streams.workbench.scenarios.course import QUIET, Course, Phase
-from streams.workbench.scenarios.pool import MASTERS, Look, Pool, Shot
-from streams.workbench.scenarios.recorded import GOLDEN, RecordedRun, Stamp, number, part_of
+from streams.workbench.scenarios.recorded import GOLDEN, number, part_of
 from streams.workbench.scenarios.rehearsal import rehearse
 from streams.workbench.scenarios.table import STATION, Freeze
-from tests.helpers.stage_models import full_set
-
-D = "ab" * 32
-USUAL = {"light": (80.0, 3.0), "contrast": (56.0, 2.0), "sharpness": (670.0, 90.0)}
+from tests.helpers.scenarios import ACQUISITION, MODELS, POLICY, look, run, shots
 
 
 # ---------------------------------------------------------------- the course
@@ -92,53 +83,12 @@ def test_numbers_of_parts_and_golden_parts_are_told_apart(every: int, n: int) ->
         assert [part_of(scenario, number(scenario, n) - k) for k in range(1, GOLDEN + 1)] == [n] * GOLDEN
 
 
-def shots(count: int, seed: int, shift: float = 0.0, **off: float) -> tuple[Shot, ...]:
-    chance = np.random.default_rng(seed)
-    found = []
-    for k in range(count):
-        values = {name: float(chance.normal(mean + off.get(name, 0), sd)) for name, (mean, sd) in USUAL.items()}
-        found.append(Shot(f"{seed:032x}{k:032x}", float(chance.normal(1.5 + shift, 0.3)), ImageStatsV1(**values)))
-    return tuple(found)
-
-
-def look(seed: int, shift: float = 0.0, **off: float) -> Look:
-    masters = tuple(
-        tuple(
-            shot._replace(score=1.6 + (shot.score - 1.5 - shift) / 3 + shift) for shot in shots(12, seed + 20 + k, shift, **off)
-        )
-        for k in range(MASTERS)
-    )
-    return Look(shots(120, seed, shift, **off), shots(40, seed + 10, 2.5), shots(20, seed + 11, 3.0), masters)
-
-
-MODELS = full_set(
-    "disc",
-    calibration={"face": tuple(sorted(shot.score for shot in shots(160, 99)))},
-    image={
-        "face": ImageReferenceV1(n=160, statistics={name: ReferenceV1(mean=mean, sd=sd) for name, (mean, sd) in USUAL.items()})
-    },
-)
-POLICY = PolicyV1(product="disc", title="t", baseline=BaselineRuleV1(false_alarm_every_parts=1e6))
-
-
-def run(scenario: Scenario, *looks: Look, seed: int = 1, models: ModelSetV1 = MODELS) -> RecordedRun:
-    pool: Pool = dict(zip(scenario.course.looks(), looks, strict=True))
-    model = models.model("anomaly")
-    assert model is not None
-    ref: ModelRef = model.ref
-    stamp = Stamp(
-        station=STATION, view="face", product="disc", acquisition=D, model=ref, model_set=digest(models), policy=digest(POLICY),
-        trunk_id="t", calibration=model.calibration["face"], epoch=1_795_471_200_123,
-    )  # fmt: skip
-    return RecordedRun(scenario=scenario, pool=pool, stamp=stamp, seed=seed)
-
-
 @settings(max_examples=6, deadline=None)
 @given(cut=st.integers(2000, 2400))
 def test_recorded_evidence_is_pure_in_order_and_counts_golden_parts(cut: int) -> None:
     made = run(SCENARIOS["defect-rate"], look(1))
-    whole = list(made.evidence(1990, 2410, D))
-    assert [*made.evidence(1990, cut, D), *made.evidence(cut, 2410, D)] == whole
+    whole = list(made.evidence(1990, 2410, ACQUISITION))
+    assert [*made.evidence(1990, cut, ACQUISITION), *made.evidence(cut, 2410, ACQUISITION)] == whole
     places = [parse_inspection(one.inspection).n for one in whole]
     assert places == sorted(set(places))
     golden = [one for one in whole if one.challenge is not None]
@@ -149,12 +99,12 @@ def test_recorded_evidence_is_pure_in_order_and_counts_golden_parts(cut: int) ->
 
 
 def test_bursts_keep_the_share_of_defects() -> None:
-    usual, bad = look(1), []
+    course = Course(phases=(Phase(begin=2000, knobs=replace(QUIET, defect_rate=0.2, burst=10)),))
+    usual = look(1)
     strange = {shot.sha256 for shot in (*usual.known, *usual.strange)}
-    for seed in range(5):
-        made = run(replace(SCENARIOS["bursts"], masters_every=0), usual, seed=seed)
-        bad += [one.image.sha256 in strange for one in made.evidence(3000, 9000, None)]
-    assert 130 <= sum(bad) <= 470  # 300 expected, three standard deviations to each side
+    made = run(replace(SCENARIOS["bursts"], masters_every=0, course=course), usual)
+    bad = [one.image.sha256 in strange for one in made.evidence(2000, 5000, None)]
+    assert 390 <= sum(bad) <= 810  # 600 expected, three standard deviations to each side
     assert all(len(set(bad[k : k + 10])) == 1 for k in range(0, len(bad), 10))
 
 

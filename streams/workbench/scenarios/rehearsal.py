@@ -55,8 +55,11 @@ class Shelf:
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsed:
-    """rows: as the scenario asks; events: all, in order; flagged: the calibration scores look dirty; ends: of each refresh."""
+    """baseline: as commissioned. rows: as the scenario asks; events: all, in order; flagged: the calibration scores look dirty;
+    ends: of each refresh.
+    """
 
+    baseline: BaselineV1
     rows: tuple[Row, ...]
     events: tuple[DriftEventV1, ...]
     flagged: bool
@@ -87,6 +90,7 @@ def rehearse(run: RecordedRun, models: ModelSetV1, policy: PolicyV1) -> Rehearse
         for event in monitor.events
     ]
     return Rehearsed(
+        baseline=monitor.baseline(first),
         rows=judged(reported, scenario.must, scenario.never, scenario.commissioned),
         events=tuple(monitor.events),
         flagged=top_ratio(run.stamp.calibration).flagged,
@@ -135,9 +139,12 @@ class _Monitor:
         )
         return self._shelf.keep(made)
 
+    def baseline(self, named: str) -> BaselineV1:
+        return self._shelf.baselines[named]
+
     def gate(self, anchor: str, candidate: list[Part]) -> bool:
         """Whether a refresh with these parts would be silent."""
-        kept = self._shelf.baselines[anchor]
+        kept = self.baseline(anchor)
         sample = sample_of(candidate, arl0=kept.sample.arl0, deff=None)
         return gate_refresh(fitted(kept.sample), fitted(sample), Ledger()).accepted
 
