@@ -67,7 +67,7 @@ class Baseline:
 
     @property
     def blind(self) -> bool:
-        """All good parts fall into one bin: where they lie cannot be seen, only whether more than 30 % rise above it."""
+        """All good parts fall into one bin: where they lie cannot be seen, only whether all of them rise above it."""
         return self.body < 2
 
     @property

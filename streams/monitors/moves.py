@@ -30,7 +30,9 @@ from streams.monitors.state import (
 from streams.monitors.tables import DIRECTIONS, UNIT
 
 CAPPED_FROM, CAPPED_TO = 7, 40  # tail symbols in a row that are a burst of defects: the first say it, later ones are no burst
+NO_BURST = 20  # tail symbols in a row when a rise has waited long for its name: good parts lie there
 RELAPSE = 20_000  # parts: the third baseline event within them is no passing disturbance
+_FARTHEST = 2  # place of the largest shift among the weighing tables
 _KINDS: tuple[Kind, ...] = ("baseline_up", "baseline_down", "baseline_shrink", "baseline_spread")
 
 
@@ -167,24 +169,26 @@ class Draft:
     def _rise(self, rule: tail.TailRule, event: bool) -> None:
         gain = rule.up_event if event else rule.up_other
         alarm = self._course.alarm
-        if alarm != PENDING:
-            self._up = self._moved(self._up, -gain if alarm == HELD else gain)
+        self._up = self._moved(self._up, -gain if alarm == HELD else gain)
         self._weights = self._weights + self._rules.weights[self._symbol] if self._up > MASK else 0
         height = self._up >> SHIFT
         if alarm == HELD and height >= tail.REARM:
             self._alarm(ARMED)
+        elif alarm == PENDING and not height:
+            self._alarm(ARMED)
         elif alarm == PENDING or (alarm == ARMED and height >= rule.up_h):
             self._course = self._course._replace(alarm=PENDING)
-            self._attribute()
+            self._attribute(height >= tail.UNDECIDED * rule.up_h)
 
-    def _attribute(self) -> None:
+    def _attribute(self, at_last: bool) -> None:
         """Whose fault the rise is: what the parts since its start weigh for a moved baseline against more defects."""
         weights = split(self._weights, len(self._rules.weighing))
-        most = max(weights)
-        start = self._up & MASK
+        most, start = max(weights), self._up & MASK
         if most >= tail.HAND_OVER:
             self._suspect(self._rules.weighing[weights.index(most)], start, most / UNIT)
-        elif most <= tail.NAMED and not self._rising():
+        elif at_last and self._run >= NO_BURST:
+            self._suspect(self._rules.weighing[_FARTHEST], start, (self._up >> SHIFT) / UNIT)
+        elif at_last or (most <= tail.NAMED and not self._rising()):
             self._say("defect_rate_up", start, "tail rate", (self._up >> SHIFT) / UNIT, None)
             self._alarm(HELD)
 
