@@ -25,13 +25,14 @@ from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.processors.gateway import Gateway
 from streams.workbench.demo.scenario_acts import commission, refresh
-from streams.workbench.demo.scenario_feed import CameraFeed, Feed, RecordedFeed, ServedEye
+from streams.workbench.demo.scenario_feed import CameraFeed, Feed, RecordedFeed
 from streams.workbench.demo.scenario_log import StationLog, events_in, ruled
 from streams.workbench.fleet import Fleet
 from streams.workbench.plant import Knobs
 from streams.workbench.scenarios import Reported, Row, Scenario, ScenarioPlant, judged
-from streams.workbench.scenarios.pool import Eye, Look, Sizes, record
+from streams.workbench.scenarios.pool import Look, Sizes, record
 from streams.workbench.scenarios.recorded import RecordedRun, Stamp
+from streams.workbench.scenarios.served import ServedModel
 from streams.workbench.scenarios.table import STATION, Refresh
 
 PRODUCT, VIEW = "disc", "face"
@@ -143,13 +144,10 @@ class _Play:
         if any((model, self._seed, look) not in kept for look in wanted):
             self._place.tell(f"{self._scenario.name}: scoring pictures of {len(wanted)} looks of the line")
             use_one_thread()
-            with ServedEye(self._place.settings.triton or "", self._model, VIEW) as served:
-                made = self._scored(served.eye)
+            with ServedModel(self._place.settings.triton or "", self._model) as served:
+                made = record(self._scenario, self._seed, STATION, served.eye(VIEW), self._place.sizes)
             kept.update({(model, self._seed, look): shots for look, shots in made.items()})
         return {look: kept[model, self._seed, look] for look in wanted}
-
-    def _scored(self, eye: Eye) -> dict[Knobs, Look]:
-        return record(self._scenario, self._seed, STATION, eye, self._place.sizes)
 
     @contextmanager
     def _camera(self) -> Iterator[Feed]:

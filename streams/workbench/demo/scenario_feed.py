@@ -4,32 +4,22 @@ as pictures handed to a gateway, as cameras do. Both take parts by their number 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from schemas.codec import record_of
-from schemas.common import ModelRef
 from schemas.evidence import ChallengeStampV1
 from schemas.ids import Inspection, inspection_id, parse_inspection
-from schemas.model_set import ModelV1
 from streams.capture.gateway import Capture
-from streams.capture.image import prepare
-from streams.evidence.anomaly import raw_score
-from streams.evidence.image_stats import RgbImage
-from streams.evidence.tensors import ANOMALY_OUTPUTS, IMAGE, names
 from streams.wiring.adapters.kafka import Writer
-from streams.wiring.adapters.triton import TritonClient
 from streams.wiring.processors.gateway import Gateway
 from streams.workbench.demo.plant_process import capture_of
 from streams.workbench.plant import Part
 from streams.workbench.scenarios.line import ScenarioPlant
-from streams.workbench.scenarios.pool import MASTERS, Eye
+from streams.workbench.scenarios.pool import MASTERS
 from streams.workbench.scenarios.recorded import RecordedRun, number, part_of, visits
+from streams.workbench.scenarios.served import evidence_record
 
-_DEADLINE_S, _LOAD_S = 10.0, 60.0
 _SEND_S = 60.0
 _GROUP, _BEHIND = 10, 40  # parts: how often it looks back, and how far the models may lie behind
 
@@ -46,38 +36,6 @@ class Feed(Protocol):
     def inspection(self, n: int) -> str: ...
 
 
-class ServedEye(AbstractContextManager["ServedEye"]):
-    """The model as Triton serves it. eye: for one view."""
-
-    def __init__(self, address: str, model: ModelV1, view: str) -> None:
-        self._runner, self._ref = asyncio.Runner(), model.ref
-        self._client = self._runner.run(_client(address, model.ref))
-        looks = model.image.get(view)
-        self.eye = Eye(
-            view=view,
-            prepare=lambda data: prepare(data, model.preparation),
-            score=self._score,
-            thumbnail=None if looks is None else looks.thumbnail,
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(self._client.close())
-        self._runner.close()
-
-    def _score(self, pixels: RgbImage) -> float:
-        asked = self._client.infer(
-            self._ref.name, self._ref.version, {IMAGE.name: pixels[None]}, names(ANOMALY_OUTPUTS), _DEADLINE_S
-        )
-        return raw_score(self._runner.run(asked).outputs)
-
-
-async def _client(address: str, ref: ModelRef) -> TritonClient:
-    client = TritonClient(address)
-    if not await client.ready(ref.name, ref.version):
-        await client.load(ref.name, _LOAD_S)
-    return client
-
-
 class RecordedFeed:
     """Evidence of pictures that the served model has scored once, as fast as Kafka takes it."""
 
@@ -87,8 +45,7 @@ class RecordedFeed:
 
     def send(self, begin: int, end: int, baseline: str | None) -> None:
         for evidence in self._run.evidence(begin, end, baseline):
-            name = f"{evidence.inspection}/{evidence.view}/anomaly"
-            self._writer.send(record_of(evidence, id=name, station=evidence.station, subject=evidence.inspection))
+            self._writer.send(evidence_record(evidence))
             self.sent += 1
         self._writer.flush(_SEND_S)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ from streams.workbench.scenarios.table import STATION
 from streams.workbench.servers import Kind, Servers
 
 ALL = "all"
-_READY_S, _TURN_S = 60.0, 0.1
+_READY_S, _FORGET_S, _TURN_S = 60.0, 30.0, 0.1
 _WINDOW_S = 2.0  # a scenario's parts come faster than a line's: its windows are shorter, too
 
 
@@ -58,13 +58,8 @@ def wanted(name: str) -> list[Scenario]:
 
 def run_scenarios(asked: Asked, settings: Settings, console: Console) -> Iterator[Outcome]:
     """One after the other; everything is stopped when the last one has been taken, or it raises."""
-    chosen = wanted(asked.name)
-    for feed in ("images", "recorded"):
-        group = [one for one in chosen if one.feed == feed]
-        if group:
-            yield from _Run(asked, settings.model_copy(update={"state": settings.state / f"scenarios-{feed}"}), console).run(
-                group
-            )
+    own = settings.model_copy(update={"state": settings.state / "scenarios"})
+    yield from _Run(asked, own, console).run(wanted(asked.name))
 
 
 class _Run:
@@ -74,7 +69,6 @@ class _Run:
         self._asked, self._console = asked, console
         self._settings = settings.model_copy(update={"summary_every_s": _WINDOW_S})
         self._begin = time.monotonic()
-        self._ports: dict[str, int] = {}
 
     def run(self, group: Sequence[Scenario]) -> Iterator[Outcome]:
         with ExitStack() as stack:
@@ -118,31 +112,38 @@ class _Run:
         fleet.stop()
         fleet.children.clear()
         self._tell(f"starting {', '.join(names)}")
-        for name, port in zip(names, free_ports(len(names)), strict=True):
-            self._ports[name] = port
-            fleet.start(name, ["run", name], {**child_env(self._settings), "VERDICTLINE_HEALTH_PORT": str(port)})
-        end = time.monotonic() + _READY_S
-        while waiting := [name for name in names if not self._ready(name)]:
-            if time.monotonic() > end:
-                raise ProcessorsNotReady(f"not ready after {_READY_S:.0f} s: {', '.join(waiting)}; see {fleet.logs}")
-            for line in fleet.watch():
-                self._tell(line)
-            time.sleep(_TURN_S)
-
-    def _ready(self, name: str) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}/health/ready", timeout=1):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+        start(fleet, names, self._settings, self._tell)
 
     def _tell(self, line: str) -> None:
         elapsed_s = time.monotonic() - self._begin
         self._console.print(f"[dim]{elapsed_s:6.1f} s[/dim]  {line}", highlight=False, soft_wrap=True)
 
 
+def start(fleet: Fleet, names: Sequence[str], settings: Settings, tell: Callable[[str], None]) -> None:
+    """Returns when they are ready. Raises ProcessorsNotReady."""
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    for name, port in ports.items():
+        fleet.start(name, ["run", name], {**child_env(settings), "VERDICTLINE_HEALTH_PORT": str(port)})
+    end = time.monotonic() + _READY_S
+    while waiting := [name for name, port in ports.items() if not _ready(port)]:
+        if time.monotonic() > end:
+            raise ProcessorsNotReady(f"not ready after {_READY_S:.0f} s: {', '.join(waiting)}; see {fleet.logs}")
+        for line in fleet.watch():
+            tell(line)
+        time.sleep(_TURN_S)
+
+
+def _ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 def prepare(place: Place, scenario: Scenario, asked: Asked) -> None:
     """Models fitted on the scenario's training set, where they are not yet, and a policy with the wanted false-alarm rate."""
+    place.registry.refresh()
     station = StationPlan(name=STATION, product=PRODUCT, views=(VIEW,), first=0, end=0, rate_per_s=1)
     knobs = Knobs(dirty_normals=scenario.training.dirty_normals)
     prepare_models(Plan(seed=asked.seed, stations=(station,), knobs=knobs), place.settings, place.registry, place.tell)
@@ -156,5 +157,6 @@ def prepare(place: Place, scenario: Scenario, asked: Asked) -> None:
 def forget(client: Mapping[str, Any]) -> None:
     """Take recorded evidence off the log: its parts were never announced, and triage, started later, would look for them."""
     places = [TopicPartition(*place, offset) for place, offset in ends(client, [EVIDENCE]).items()]
-    for future in AdminClient(dict(client)).delete_records(places).values():
-        future.result()
+    admin = AdminClient(dict(client))  # kept: its futures die with it
+    for future in admin.delete_records(places).values():
+        future.result(_FORGET_S)
