@@ -28,8 +28,8 @@ def test_clean_samples_are_seldom_flagged_and_dirty_ones_mostly() -> None:
 
 
 def test_the_cut_lies_between_its_sizes() -> None:
-    assert [cut_of(n) for n in (1, 100, 300, 1000, 2000, 9000)] == pytest.approx([4.25, 4.25, 3.63, 3.29, 3.18, 3.18])
-    assert 3.29 < cut_of(600) < 3.63
+    assert [cut_of(n) for n in (1, 100, 300, 1000, 5000, 9000)] == pytest.approx([4.32, 4.32, 3.73, 3.35, 3.09, 3.09])
+    assert 3.35 < cut_of(700) < 3.54
 
 
 def test_samples_without_spread() -> None:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from streams.monitors.evidence import DriftEvent
 from streams.monitors.margins import ChallengeReference, ChallengeSet, H, challenge_init, challenge_step, moved
 from streams.monitors.score import Point
 
@@ -33,7 +34,7 @@ def test_a_fall_of_the_margins_is_found_in_a_few_sets_and_dated() -> None:
     delays = []
     for _ in range(100):
         state, n = challenge_init(), 0
-        events = []
+        events: list[DriftEvent] = []
         while not events:
             row = 3 + rng.normal(size=3) - (1 if n >= 10 else 0)
             state, events = challenge_step(REFERENCE, state, ChallengeSet(at=Point(0, n, n), margins=tuple(row), missed=False))

@@ -29,7 +29,8 @@ def test_the_reasons_name_the_figure() -> None:
     rng = np.random.default_rng(3)
     decision = gate_refresh(ANCHOR, sample(rng, 2000, 0.6), Ledger())
     assert not decision.accepted
-    assert "+0.5" in decision.reasons[0]
+    assert f"{decision.shift_sd:+.2f} sd" in decision.reasons[0]
+    assert decision.shift_sd == pytest.approx(0.6, abs=0.08)
     assert decision.bound_sd == pytest.approx(decision.shift_sd + 1.645 * np.sqrt(ANCHOR.deff / 2000 + 1 / 2000))
     few = gate_refresh(ANCHOR, sample(rng, 100), Ledger())
     assert "the smaller has 100" in few.reasons[0]
