@@ -129,7 +129,7 @@ _ALL = (
                 Phase(begin=5500, knobs=replace(QUIET, defect_rate=0.2)),
             )
         ),
-        must=(_must(_RATE_UP, 1500, "material_process"),), never=BASELINE,
+        must=(_must(_RATE_UP, 2500, "material_process"),), never=BASELINE,
     ),
     Scenario(
         name="bursts", happens="the same defects as ever, but ten in a row", parts=12_000,
@@ -143,7 +143,7 @@ _ALL = (
     Scenario(
         name="poisoned-refresh", happens="the process has moved, and somebody asks for a refresh to silence the alarm",
         parts=6000, masters_every=20, course=_after(3000, wear=0.3), refreshes=(Refresh(at=6000, since=3200, ends="refused"),),
-        must=(_must(BASELINE, 400, "material_process"),), never=_RATE_UP,
+        must=(_must(BASELINE, 400, *_PROCESS),), never=_RATE_UP,
     ),
     Scenario(
         name="dirty-training", happens="five in a hundred of the good parts that the models are fitted on are defective",
