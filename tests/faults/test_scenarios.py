@@ -24,7 +24,7 @@ from streams.workbench.fleet import Fleet
 from streams.workbench.plant import save, training_set
 from streams.workbench.scenarios import SCENARIOS, Must, Scenario
 from streams.workbench.scenarios.pool import Sizes
-from streams.workbench.scenarios.table import Freeze
+from streams.workbench.scenarios.table import Freeze, Refresh
 from tests.helpers.servers import SharedKafka, SharedTriton
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.triton, pytest.mark.timeout(300)]
@@ -38,6 +38,7 @@ FROZEN = replace(
     freeze=Freeze(begin=150),
     must=(Must(kinds=frozenset({"stuck"}), within=12, since=150, causes=frozenset({"camera_light"})),),
 )
+POISONED = replace(SCENARIOS["poisoned-refresh"], parts=4400, refreshes=(Refresh(at=4400, since=3400, ends="refused"),))
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,10 @@ def missed(outcome: Outcome) -> list[str]:
     return [f"{row.what}: {row.found}" for row in outcome.rows if not row.met]
 
 
-def test_less_light_is_named_and_a_drift_that_is_killed_meanwhile_says_the_same(place: Place) -> None:
-    outcome = play(place, SCENARIOS["light"], SEED, STATION, kill=True)
+def test_a_refresh_cannot_hide_new_material_and_a_drift_that_is_killed_meanwhile_says_the_same(place: Place) -> None:
+    outcome = play(place, POISONED, SEED, STATION, kill=True)
     assert missed(outcome) == []
+    assert {"baseline_up", "stale"} <= {event.kind for _, event in outcome.events}
     assert place.fleet.usage()["drift"].restarts == 1
     assert outcome.rows[-1].what.endswith("drift killed in between")
 

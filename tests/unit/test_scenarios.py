@@ -51,7 +51,7 @@ def test_unknown_and_impossible_scenarios_say_so() -> None:
     with pytest.raises(ValueError, match="there are light, creep"):
         scenario_named("earthquake")
     with pytest.raises(ValueError, match="too few"):
-        replace(SCENARIOS["light"], parts=3010)
+        replace(SCENARIOS["light"], parts=510)
 
 
 # ---------------------------------------------------------------- the plant

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from schemas.common import digest
+from schemas.common import Proof, digest
 from schemas.drift import DriftEventV1, ScoreStreamV1
 from schemas.envelope import to_millis
 from schemas.model_set import ModelV1
@@ -24,13 +24,16 @@ from streams.monitors.dirt import top_ratio
 from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.processors.gateway import Gateway
+from streams.wiring.processors.injector import Injector
 from streams.workbench.demo.scenario_acts import commission, refresh
 from streams.workbench.demo.scenario_feed import CameraFeed, Feed, RecordedFeed
 from streams.workbench.demo.scenario_log import StationLog, events_in, ruled
+from streams.workbench.demo.scenario_proofs import Sets, register, sets
+from streams.workbench.demo.scenario_proofs import rows as proofs
 from streams.workbench.fleet import Fleet
 from streams.workbench.plant import Knobs
 from streams.workbench.scenarios import Reported, Row, Scenario, ScenarioPlant, judged
-from streams.workbench.scenarios.pool import Look, Sizes, record
+from streams.workbench.scenarios.pool import MASTERS, Look, Sizes, record
 from streams.workbench.scenarios.recorded import RecordedRun, Stamp
 from streams.workbench.scenarios.served import ServedModel
 from streams.workbench.scenarios.table import STATION, Refresh
@@ -151,21 +154,34 @@ class _Play:
 
     @contextmanager
     def _camera(self) -> Iterator[Feed]:
-        gateway = Gateway(self._place.settings, self._place.registry, stations=[self._station])
-        try:
-            plant = ScenarioPlant(seed=self._seed, scenario=self._scenario)
-            yield CameraFeed(plant, self._station, self._acquisition, gateway, self._answered)
-        finally:
-            gateway.close()
+        """The gateway of this process; with an injector where the scenario speaks of challenge parts."""
+        settings, plant = self._place.settings, ScenarioPlant(seed=self._seed, scenario=self._scenario)
+        with ExitStack() as stack:
+            gateway = Gateway(settings, self._place.registry, stations=[self._station])
+            stack.callback(gateway.close)
+            recognise = None
+            if self._scenario.fails:
+                self._registered(plant)
+                injector = Injector(
+                    settings, [self._station], capture=gateway.post, acquisition=lambda station, product: self._acquisition
+                )
+                stack.enter_context(injector)
+                self._wait(lambda: injector.wait_ready(0.1), "what is registered at the station")
+                recognise = injector.recognise
+            yield CameraFeed(plant, self._station, self._acquisition, gateway, self._answered, recognise)
 
-    def _answered(self) -> int:
+    def _registered(self, plant: ScenarioPlant) -> None:
+        masters = [plant.master(self._station, which, 0) for which in range(MASTERS)]
+        register(self._place.settings, masters[0], masters, self._scenario.masters_every)
+
+    def _answered(self) -> set[str]:
         self._turn()
-        return len(self._log.evidence)
+        return self._log.answered
 
     def _send(self, begin: int, end: int, baseline: str | None) -> None:
         self._place.tell(f"{self._scenario.name}: parts {begin:,} to {end:,}")
         self._feed.send(begin, end, baseline)
-        self._wait(lambda: len(self._log.evidence) >= self._feed.sent, "the anomaly evidence of every part")
+        self._wait(lambda: self._feed.sent <= self._log.answered, "the anomaly evidence of every part")
 
     # ---------------------------------------------------------------- acts
     def _commissioned(self) -> str:
@@ -185,8 +201,11 @@ class _Play:
         scenario = self._scenario
         stops = {refresh.at: refresh for refresh in scenario.refreshes}
         middle = min(scenario.changes_at + (scenario.parts - scenario.changes_at) // 4, scenario.parts - 1)
-        marks = sorted({*stops, scenario.parts, *([middle] if self._kill else [])})
+        marks = sorted(
+            {*stops, scenario.parts, *([middle] if self._kill else []), *([scenario.changes_at] if scenario.fails else [])}
+        )
         rows, begin = [], scenario.commissioned
+        before: dict[Proof, Sets] = {}
         for mark in marks:
             self._send(begin, mark, baseline)
             begin = mark
@@ -194,14 +213,18 @@ class _Play:
                 self._kill_drift()
             if mark in stops:
                 rows.append(self._refresh(stops[mark]))
-        return rows
+            if scenario.fails and mark == scenario.changes_at:
+                before = self._sets()
+        return rows + (proofs(before, self._sets(), scenario.fails) if scenario.fails else [])
+
+    def _sets(self) -> dict[Proof, Sets]:
+        return sets(self._place.settings, self._station, PRODUCT)
 
     def _refresh(self, wanted: Refresh) -> Row:
         answer = refresh(
             self._place.settings,
             self._stream,
             (wanted.at - wanted.since) // 2,
-            0,
             self._feed.inspection(wanted.since),
         )
         ends = "accepted" if answer.done else "refused"

@@ -1,22 +1,21 @@
-"""The acts of people in a scenario, by the same commands that people type. Returns what they said."""
+"""The acts of people in a scenario, by the same commands that people type."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streams.settings import Settings
 from streams.workbench.demo.models import child_env
 
-_WHO = "demo"
+_SIGNED = ("--who", "demo", "--why", "scenario of the simulated plant")
 _DONE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """done: exit code 0. said: last line, of what went wrong where something did."""
+    """done: exit code 0. said: what it printed, of what went wrong where something did."""
 
     done: bool
     said: str
@@ -24,21 +23,26 @@ class Answer:
 
 def commission(settings: Settings, stream: str, parts: int, lots: int) -> Answer:
     """Raises ValueError where it is refused: without a baseline there is no scenario."""
-    answer = _act(settings, "commission", stream, parts, lots, ["--accept-shift", "first commissioning of the demonstration"])
+    accepted = ("--accept-shift", "first commissioning of the demonstration")
+    answer = verdictline(settings, "baseline", "commission", stream, *_sizes(parts, lots), *accepted)
     if not answer.done:
         raise ValueError(f"the baseline was not commissioned: {answer.said}")
     return answer
 
 
-def refresh(settings: Settings, stream: str, parts: int, lots: int, since: str) -> Answer:
+def refresh(settings: Settings, stream: str, parts: int, since: str) -> Answer:
     """Without a word for what moved: silent, if it is accepted."""
-    return _act(settings, "refresh", stream, parts, lots, ["--since", since])
+    return verdictline(settings, "baseline", "refresh", stream, *_sizes(parts, 0), "--since", since)
 
 
-def _act(settings: Settings, verb: str, stream: str, parts: int, lots: int, more: Sequence[str]) -> Answer:
-    signed = ["--who", _WHO, "--why", "scenario of the simulated plant", "--reviewed-by", _WHO]
-    sizes = ["--min-parts", str(parts), "--min-lots", str(lots)]
-    command = [sys.executable, "-m", "streams", "baseline", verb, stream, *signed, *sizes, *more]
+def verdictline(settings: Settings, *words: str) -> Answer:
+    """One command, signed."""
+    command = [sys.executable, "-m", "streams", *words, *_SIGNED]
     done = subprocess.run(command, env=child_env(settings), capture_output=True, text=True, check=False, timeout=_DONE_S)
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-    return Answer(done=done.returncode == 0, said="; ".join(line.strip() for line in lines))
+    name = f"verdictline {' '.join(words[:2])}: "
+    return Answer(done=done.returncode == 0, said="; ".join(line.removeprefix(name).strip() for line in lines))
+
+
+def _sizes(parts: int, lots: int) -> list[str]:
+    return ["--reviewed-by", "demo", "--min-parts", str(parts), "--min-lots", str(lots)]

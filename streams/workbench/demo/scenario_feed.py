@@ -4,7 +4,8 @@ as pictures handed to a gateway, as cameras do. Both take parts by their number 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -25,9 +26,9 @@ _GROUP, _BEHIND = 10, 40  # parts: how often it looks back, and how far the mode
 
 
 class Feed(Protocol):
-    """sent: pieces of anomaly evidence that must come of it."""
+    """sent: inspections that anomaly evidence must come of."""
 
-    sent: int
+    sent: set[str]
 
     def send(self, begin: int, end: int, baseline: str | None) -> None: ...
 
@@ -40,13 +41,13 @@ class RecordedFeed:
     """Evidence of pictures that the served model has scored once, as fast as Kafka takes it."""
 
     def __init__(self, client: Mapping[str, Any], run: RecordedRun) -> None:
-        self.sent = 0
+        self.sent: set[str] = set()
         self._run, self._writer = run, Writer(client)
 
     def send(self, begin: int, end: int, baseline: str | None) -> None:
         for evidence in self._run.evidence(begin, end, baseline):
             self._writer.send(evidence_record(evidence))
-            self.sent += 1
+            self.sent.add(evidence.inspection)
         self._writer.flush(_SEND_S)
 
     def part_of(self, inspection: Inspection) -> int:
@@ -59,44 +60,65 @@ class RecordedFeed:
 class CameraFeed:
     """Pictures through the gateway in this process, no faster than the models answer.
 
-    answered: how many pieces of anomaly evidence have come so far; called again and again while it waits.
+    answered: the inspections whose anomaly evidence has come so far; called again and again while it waits. recognise: knows
+    registered masters by their serials; without it golden parts are stamped here, as `RecordedRun` stamps them.
     """
 
     def __init__(
-        self, plant: ScenarioPlant, station: str, acquisition: str, gateway: Gateway, answered: Callable[[], int]
+        self,
+        plant: ScenarioPlant,
+        station: str,
+        acquisition: str,
+        gateway: Gateway,
+        answered: Callable[[], Collection[str]],
+        recognise: Callable[[Capture], Capture] | None = None,
     ) -> None:
-        self.sent = 0
+        self.sent: set[str] = set()
         self._plant, self._station, self._acquisition = plant, station, acquisition
-        self._gateway, self._answered = gateway, answered
+        self._gateway, self._answered, self._recognise = gateway, answered, recognise
         self._golden = plant.master(station, 0, 0)
-        self._made: dict[str, int] = {}
+        self._places: list[tuple[int, int]] = []  # (number of the station, part of the scenario), ascending
 
     def send(self, begin: int, end: int, baseline: str | None) -> None:
         """The gateway stamps what is in force; `baseline` is that already."""
         for n in range(begin, end):
             if visits(self._plant.scenario, n):
-                for which in range(MASTERS):
-                    self._hand_in(self._plant.master(self._station, which, n), n, _golden(n, which))
-                self._hand_in(self._golden, n, _golden(n, MASTERS))
-            self._hand_in(self._plant.part(self._station, n), n, None)
-            while n % _GROUP == 0 and self._answered() < self.sent - _BEHIND:
+                self._golden_parts(n)
+            self._hand_in(self._plant.part(self._station, n), n)
+            while n % _GROUP == 0 and len(self.sent - set(self._answered())) > _BEHIND:
                 pass
 
     def part_of(self, inspection: Inspection) -> int:
-        return self._made[inspection]
+        """Of a golden part, the one that follows it; of one behind the last, the last."""
+        place = bisect_left(self._places, (parse_inspection(inspection).n, -1))
+        return self._places[min(place, len(self._places) - 1)][1]
 
     def inspection(self, n: int) -> str:
-        return next(name for name, part in self._made.items() if part == n)
+        """Raises KeyError for a part that was not sent."""
+        numbers = {part: number for number, part in reversed(self._places)}
+        return str(inspection_id(self._station, self._epoch, numbers[n]))
 
-    def _hand_in(self, part: Part, n: int, stamp: ChallengeStampV1 | None) -> None:
+    def _golden_parts(self, n: int) -> None:
+        masters = [self._plant.master(self._station, which, n) for which in range(MASTERS)]
+        if self._recognise is not None:  # the image comes by the injector
+            for master in masters:
+                self._hand_in(master, n)
+            return
+        for which, part in enumerate((*masters, self._golden)):
+            self._hand_in(part, n, _golden(n, which))
+
+    def _hand_in(self, part: Part, n: int, stamp: ChallengeStampV1 | None = None) -> None:
         capture: Capture = replace(capture_of(part), acquisition=self._acquisition)
         if stamp is not None:
             capture = replace(capture, purpose="challenge", challenge=stamp, serial=None)
-        self._made[str(self._gateway.post(capture).result(_SEND_S))] = n
-        self.sent += 1
+        elif self._recognise is not None:
+            capture = self._recognise(capture)
+        made = self._gateway.post(capture).result(_SEND_S)
+        self._epoch = made.epoch
+        self._places.append((made.n, n))
+        self.sent.add(str(made))
 
 
 def _golden(n: int, which: int) -> ChallengeStampV1:
-    """As `RecordedRun` stamps them."""
     injected = which == MASTERS
     return ChallengeStampV1(set=f"golden/{n}", part=f"golden-{which}", proof="digital" if injected else "physical", kind="golden")

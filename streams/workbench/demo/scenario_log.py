@@ -27,10 +27,14 @@ _TAKE_S = 0.2
 
 
 class StationLog(AbstractContextManager["StationLog"]):
-    """What is written about one score stream from now on. evidence: in the order of the log; said: by event id."""
+    """What is written about one score stream from now on. evidence: in the order of the log; said: by event id.
+
+    answered: the inspections that the evidence speaks of.
+    """
 
     def __init__(self, client: Mapping[str, Any], station: str, stream: str) -> None:
         self.evidence: list[Received] = []
+        self.answered: set[str] = set()
         self.said: dict[str, bytes] = {}
         self.conflicts: set[str] = set()
         self._station, self._stream = station, stream
@@ -49,6 +53,7 @@ class StationLog(AbstractContextManager["StationLog"]):
                 self._keep(record)
             elif record.header("ce_type") == AnomalyV1.TYPE:
                 self.evidence.append(record)
+                self.answered.add(record.header("ce_subject") or "")
 
     def _keep(self, record: Received) -> None:
         name, value = record.header("ce_id") or "", record.value or b""

@@ -25,7 +25,8 @@ from streams.workbench.demo.plan import Plan, StationPlan
 from streams.workbench.demo.run import ProcessorsNotReady
 from streams.workbench.demo.scenario import PRODUCT, VIEW, Outcome, Place, play
 from streams.workbench.fleet import Fleet
-from streams.workbench.plant import Knobs
+from streams.workbench.plant import PRODUCTS, Knobs
+from streams.workbench.plant.naming import station_name
 from streams.workbench.processes import free_ports
 from streams.workbench.scenarios import SCENARIOS, Scenario, scenario_named
 from streams.workbench.scenarios.table import STATION
@@ -82,7 +83,7 @@ class _Run:
             for scenario in group:
                 prepare(place, scenario, self._asked)
                 self._insist(fleet, [row.name for row in PIPELINE] if scenario.feed == "images" else ["drift"])
-                yield play(place, scenario, self._asked.seed, kill=self._asked.kill)
+                yield play(place, scenario, self._asked.seed, station_of(scenario), kill=self._asked.kill)
                 if scenario.feed == "recorded":
                     forget(self._settings.client())
 
@@ -117,6 +118,11 @@ class _Run:
     def _tell(self, line: str) -> None:
         elapsed_s = time.monotonic() - self._begin
         self._console.print(f"[dim]{elapsed_s:6.1f} s[/dim]  {line}", highlight=False, soft_wrap=True)
+
+
+def station_of(scenario: Scenario) -> str:
+    """Of its own: what one scenario registers at its station must not meet the next one."""
+    return station_name(1 + len(PRODUCTS) * list(SCENARIOS).index(scenario.name))
 
 
 def start(fleet: Fleet, names: Sequence[str], settings: Settings, tell: Callable[[str], None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from streams.workbench.plant import Knobs
 from streams.workbench.scenarios.course import QUIET, Course, Phase
@@ -17,6 +17,15 @@ from streams.workbench.scenarios.outcome import BASELINE, DEFECTS, MOVED, UP, Mu
 
 STATION = "plant-a/line-1/cam-1"
 Refreshing = Literal["refused", "accepted"]
+
+
+class _Pictures(TypedDict):
+    """Of a scenario that is short enough for the whole pipeline."""
+
+    feed: Literal["images"]
+    parts: int
+    commissioned: int
+    masters_every: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +91,14 @@ def _must(kinds: frozenset[str], within: int, *causes: str, since: int = 3000) -
 
 
 _PROCESS = ("material_process", "unknown")  # while the shift is smaller than what masters repeat to, nobody can say more
+_PICTURES: _Pictures = {"feed": "images", "parts": 800, "commissioned": 400, "masters_every": 20}
 _IMAGE = frozenset({"image_moved"})
 _STUCK = frozenset({"stuck"})
 _RATE_UP = frozenset({"defect_rate_up"})
 _ALL = (
     Scenario(
-        name="light", happens="the lamp gives 10 % less light", parts=4000, course=_after(3000, light_gain=0.9),
-        must=(_must(_IMAGE, 60, "camera_light"),), never=DEFECTS,
+        name="light", happens="the lamp gives 10 % less light", course=_after(500, light_gain=0.9), **_PICTURES,
+        must=(_must(_IMAGE, 60, "camera_light", since=500),), never=DEFECTS,
     ),
     Scenario(
         name="creep", happens="the tool wears, by one standard deviation of the scores over 20,000 parts", parts=16_000,
@@ -96,12 +106,12 @@ _ALL = (
         must=(_must(MOVED, 8000, *_PROCESS),), never=_RATE_UP,
     ),
     Scenario(
-        name="blur", happens="the lens is out of focus", parts=3500, course=_after(3000, blur_px=1.0),
-        must=(_must(UP, 60, "camera_light"), _must(_IMAGE, 40, "camera_light")), never=DEFECTS,
+        name="blur", happens="the lens is out of focus", course=_after(500, blur_px=1.0), **_PICTURES,
+        must=(_must(UP, 60, "camera_light", since=500), _must(_IMAGE, 40, "camera_light", since=500)), never=DEFECTS,
     ),
     Scenario(
-        name="material", happens="another batch of material", parts=4000, masters_every=20, course=_after(3000, texture=0.3),
-        must=(_must(BASELINE, 200, "material_process"),), never=DEFECTS,
+        name="material", happens="another batch of material", course=_after(500, texture=0.3), **_PICTURES,
+        must=(_must(BASELINE, 200, "material_process", since=500),), never=DEFECTS,
     ),
     Scenario(
         name="tool-wear", happens="the tool wears out within 2,000 parts", parts=5500, masters_every=20,
@@ -150,9 +160,9 @@ _ALL = (
         parts=3000, training=Knobs(dirty_normals=0.05), dirty=True, never=BASELINE,
     ),
     Scenario(
-        name="lens-dirt", happens="dirt settles on the lens: physical masters show it, injected images do not", parts=4000,
-        masters_every=20, course=_after(3000, dirt=0.5), fails=frozenset({"physical"}),
-        must=(_must(BASELINE, 100, "camera_light"), _must(_IMAGE, 300, "camera_light")), never=DEFECTS,
+        name="lens-dirt", happens="dirt settles on the lens: physical masters show it, injected images do not",
+        course=_after(500, dirt=0.5), **_PICTURES, fails=frozenset({"physical"}),
+        must=(_must(BASELINE, 100, "camera_light", since=500), _must(_IMAGE, 300, "camera_light", since=500)), never=DEFECTS,
     ),
 )  # fmt: skip
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({scenario.name: scenario for scenario in _ALL})
