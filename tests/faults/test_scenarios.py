@@ -18,8 +18,9 @@ from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.topics import apply_topics
 from streams.workbench.demo.models import child_env
-from streams.workbench.demo.scenario import PRODUCT, Outcome, Place, play
+from streams.workbench.demo.scenario import Outcome, play
 from streams.workbench.demo.scenario_run import start
+from streams.workbench.demo.scenario_station import PRODUCT, Place
 from streams.workbench.fleet import Fleet
 from streams.workbench.plant import save, training_set
 from streams.workbench.scenarios import SCENARIOS, Must, Scenario

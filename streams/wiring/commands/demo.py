@@ -14,10 +14,10 @@ from streams.settings import Settings
 from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable
 from streams.workbench.demo.models import FitFailed
 from streams.workbench.demo.run import ProcessorsNotReady, Wanted, run_demo
-from streams.workbench.demo.scenario import Late
 from streams.workbench.demo.scenario_report import overview, report
 from streams.workbench.demo.scenario_report import rendered as scenario_rendered
 from streams.workbench.demo.scenario_run import Asked, run_scenarios
+from streams.workbench.demo.scenario_station import Late
 from streams.workbench.demo.summary import rendered
 from streams.workbench.plant import Knobs
 from streams.workbench.processes import ServerStartError

@@ -23,7 +23,8 @@ from streams.wiring.adapters.topics import apply_topics
 from streams.workbench.demo.models import child_env, prepare_models
 from streams.workbench.demo.plan import Plan, StationPlan
 from streams.workbench.demo.run import ProcessorsNotReady
-from streams.workbench.demo.scenario import PRODUCT, VIEW, Outcome, Place, play
+from streams.workbench.demo.scenario import Outcome, play
+from streams.workbench.demo.scenario_station import PRODUCT, VIEW, Place
 from streams.workbench.fleet import Fleet
 from streams.workbench.plant import PRODUCTS, Knobs
 from streams.workbench.plant.naming import station_name

@@ -127,8 +127,8 @@ _ALL = (
         freeze=Freeze(begin=400), must=(_must(_STUCK, 12, "camera_light", since=400),), never=BASELINE | DEFECTS,
     ),
     Scenario(
-        name="frozen-noise", happens="the camera sends one picture again and again, with fresh noise of its sensor",
-        feed="images", parts=480, commissioned=300, freeze=Freeze(begin=400, noise=0.4),
+        name="frozen-noise", happens="the camera sends one picture again and again, with a little fresh noise",
+        feed="images", parts=480, commissioned=300, freeze=Freeze(begin=400, noise=0.2),
         must=(_must(_STUCK, 40, "camera_light", since=400),), never=frozenset({"stale"}),
     ),
     Scenario(
