@@ -235,6 +235,29 @@ def test_a_part_that_is_missed_again_publishes_only_what_came_since_and_a_pass_t
     assert station.proven()
 
 
+def test_a_set_that_passes_proves_nothing_before_what_another_set_missed_meanwhile() -> None:
+    first, other = due("manual/1", ("a", "b")), due("manual/2", ("a",))
+    station = ready("a", "b", every_parts=1000)
+    station.tell(first, other)
+    made = [station.answer(first, "a"), *station.make(4), station.answer(other, "a", "pass"), *station.make(3)]
+    made += [station.answer(first, "b"), *station.make(2)]
+    assert station.state
+    assert [window.count for window in station.state.windows] == [4, 0]
+    assert [len(parts_of(window, made)) for window in station.state.windows] == [4, 0]
+    (line,) = station.state.lines.values()
+    assert (line.proven, line.window_from, line.unsafe, line.since_pass) == (True, 5, 5, 5)
+
+
+def test_a_miss_that_is_read_before_its_set_is_told_with_every_part_until_then() -> None:
+    own = due("manual/1", ("a",))
+    station = ready("a", every_parts=1000)
+    made = [*station.make(3), station.answer(own, "a", "pass"), *station.make(2)]
+    station.tell(own)
+    assert station.state
+    (window,) = station.state.windows
+    assert window.count == len(parts_of(window, made)) == 5
+
+
 def test_a_set_that_a_person_asked_for_between_two_milliseconds_is_overdue_too() -> None:
     station = ready("a")
     odd = due("manual/odd")

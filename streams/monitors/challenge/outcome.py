@@ -15,9 +15,13 @@ from streams.monitors.detection_limit import judge
 
 
 def miss(turn: Turn, found: OpenSet, answer: Answer) -> OpenSet:
-    """A defect was let through: the station is not proven from here on, whatever the rest of its set says."""
+    """A defect was let through: the station is not proven from here on, whatever the rest of its set says.
+
+    An answer that was read before its set is taken as read with it: the line has counted all parts until then.
+    """
     line = turn.line(found.due.product, found.due.proof)
-    _fail(turn, line, found.due.set, f"{answer.item.stamp.part} passed", answer.offset, answer.at_ms)
+    until = max(answer.offset, found.since)
+    _fail(turn, line, found.due.set, f"{answer.item.stamp.part} passed", until, answer.at_ms)
     found = turn.open[found.due.set] = replace(found, missed=True)
     return found
 
@@ -82,10 +86,14 @@ def _judge_limit(turn: Turn, found: OpenSet, at_ms: int) -> None:
 
 
 def _pass(turn: Turn, line: Line, found: OpenSet, until: int, at_ms: int) -> None:
-    """Proven since the set's first answer: parts judged meanwhile count as judged after it."""
-    first = until if found.first is None else found.first
+    """Proven since the set's first answer: parts judged meanwhile count as judged after it.
+
+    Where another set was missed or passed since that answer, no further back than the window that began with it.
+    """
+    first = max(until if found.first is None else found.first, -1 if line.window_from is None else line.window_from)
+    behind = min(found.behind, line.unsafe)
     if line.faulty:
-        line = replace(line, unsafe=line.unsafe - found.behind)
+        line = replace(line, unsafe=line.unsafe - behind)
         line = turn.suspect(line, found.due.set, first, at_ms)
     why = f"{len(found.due.parts)} of {len(found.due.parts)} challenge parts were answered as they should"
     turn.put(
@@ -96,9 +104,9 @@ def _pass(turn: Turn, line: Line, found: OpenSet, until: int, at_ms: int) -> Non
             set=found.due.set,
             last_pass=found.due.set,
             last_pass_ms=at_ms,
-            since_pass=found.behind,
+            since_pass=behind,
             window_from=first,
-            unsafe=found.behind,
+            unsafe=behind,
             faulty=False,
         )
     )

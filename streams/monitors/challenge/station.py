@@ -103,7 +103,7 @@ def _add(turn: Turn, name: str, answer: Answer) -> None:
     if escaped(answer) and after is not before and not before.missed and after.due.trigger != "limit":
         after = miss(turn, after, answer)
     if complete(after):
-        close(turn, after, at_ms=answer.at_ms, until=answer.offset)
+        close(turn, after, at_ms=answer.at_ms, until=max(answer.offset, after.since))
 
 
 def _count(turn: Turn, state: StationState, event: Judged) -> StationState:
