@@ -48,6 +48,10 @@ class Basis(NamedTuple):
     model_set: str = ""
     arl0: float = 0.0
 
+    def holds(self, part: Scored) -> bool:
+        """Whether this part stands on it too. Where nothing can be judged, another model set may be better."""
+        return self.stamp == part.baseline and (self.digest is not None or self.model_set == part.model_set)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
@@ -95,7 +99,7 @@ class References:
         found = self._library.baseline(part.baseline)
         if found is None or found.stream != stream:
             what = "is not on baseline.v1" if found is None else "belongs to another score stream"
-            return Settled(basis=Basis(part.baseline, None), fault=f"the stamped baseline {part.baseline} {what}")
+            return Settled(basis=_nothing(part), fault=f"the stamped baseline {part.baseline} {what}")
         return Settled(basis=Basis(part.baseline, part.baseline, found.origin, part.model_set))
 
     def ground(self, view: str, basis: Basis) -> Ground | None:
@@ -122,9 +126,9 @@ class References:
         model = self._model(part.model_set)
         if model is None or model.ref != stream.model:
             what = "is unknown, or has no anomaly model" if model is None else "has another version of the anomaly model"
-            return Settled(basis=Basis(None, None), fault=f"model set {part.model_set} {what}")
+            return Settled(basis=_nothing(part), fault=f"model set {part.model_set} {what}")
         if not (scores := model.calibration.get(stream.view)):
-            return Settled(basis=Basis(None, None), fault=f"the model has no calibration scores of view {stream.view!r}")
+            return Settled(basis=_nothing(part), fault=f"the model has no calibration scores of view {stream.view!r}")
         policy = self._library.policy(part.policy) if part.policy else None
         arl0 = (policy.baseline if policy else BaselineRuleV1()).false_alarm_every_parts
         made = BaselineV1(stream=stream, origin="calibration", sample=_sample(scores, arl0))
@@ -147,6 +151,10 @@ class References:
             raise LookupError(f"baseline {digest} was on baseline.v1, and is not there any more")
         held = _standards(self._model(model_set), view, found, found.sample.arl0)
         return Ground(baseline=fitted(found.sample), certificate=found.certificate, standards=held)
+
+
+def _nothing(part: Scored) -> Basis:
+    return Basis(part.baseline, None, model_set=part.model_set)
 
 
 def _sample(scores: Sequence[float], arl0: float) -> SampleV1:

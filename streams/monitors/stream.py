@@ -101,7 +101,7 @@ class Draft:
             self._meet(part, part.score, Golden(*part.golden))
             return
         self.state = self.state._replace(moment_ms=max(self.state.moment_ms, part.at_ms))
-        if self.state.basis is None or self.state.basis.stamp != part.baseline:
+        if self.state.basis is None or not self.state.basis.holds(part):
             self._settle(part)
         ground = self._ground()
         self._count(part, part.score, ground)

@@ -207,6 +207,13 @@ def test_without_a_baseline_nothing_is_judged_and_that_is_said_once(stamps: dict
     assert load(dump(state)) == state
 
 
+def test_a_model_set_that_can_be_judged_by_ends_the_time_without_a_baseline() -> None:
+    bare = SHELF.put(models([]))
+    said = told(SHELF, [*parts(QUIET, bare), *parts(QUIET, MODELS, first=300)], restart=True)[1]
+    assert [(event.kind, event.inspection[-3:]) for event in events(said)] == [("no_baseline", "000"), ("new_baseline", "300")]
+    assert [message.state for message in said if isinstance(message, BaselineStateV1)] == ["provisional"]
+
+
 def test_the_policy_sets_the_false_alarm_budget_and_the_threshold() -> None:
     rule = BaselineRuleV1(false_alarm_every_parts=1e6)
     policy = SHELF.put(PolicyV1(product="disc", title="t", anomaly=AnomalyRuleV1(alpha=0.1), baseline=rule))
