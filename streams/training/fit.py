@@ -6,7 +6,7 @@ Features of the trunk are computed once an image. One model a stage over all vie
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,6 +17,7 @@ from schemas.common import canonical
 from schemas.model_set import PreparationV1
 from streams.capture.image import prepare
 from streams.fates import Unprocessable
+from streams.monitors.dirt import top_ratio
 from streams.training.dataset import GOOD, DataError, Dataset, Item
 from streams.training.features import BoolArray, FloatArray, rows
 from streams.training.fitted import Fitted, FittedModel
@@ -32,6 +33,7 @@ from streams.training.stages import (
 )
 from streams.training.trunk import Trunk
 
+_TELLING = 100  # good parts of a view
 _OUTPUTS = ("f8", "f16", "f32", "embedding")
 
 
@@ -120,6 +122,7 @@ class _Run:
             model, fitted = fit_anomaly_model(good, self.images[self.is_good], seen, self.trunk, self.rng)
             ranking, self.normal = judged(fitted, model, self.items, self.features)
             self.models.append(model if ranking is None else replace(model, metrics={"auroc": ranking}))
+            self.notes += odd_normals(model.calibration)
 
     def classes(self) -> None:
         good = np.flatnonzero(self.is_good)
@@ -168,6 +171,20 @@ class _Run:
                 self.notes.append(f"{kind}: {most} of {len(own)} images are used, spread over its groups")
             chosen += [own[i] for i in spread([item.group for item in own], most, self.rng)]
         return chosen
+
+
+def odd_normals(calibration: Mapping[str, Sequence[float]]) -> list[str]:
+    """A note for each view whose good parts look as if defective ones were among them: 5 % of clean views get one, too.
+
+    calibration: scores by view. Below _TELLING scores nothing can be told.
+    """
+    found = {view: top_ratio(scores) for view, scores in calibration.items() if len(scores) >= _TELLING}
+    return [
+        f"{view}: the strangest 1 % of the good parts stand out ({dirt.ratio:.2f}, clean ones stay below {dirt.cut:.2f}): "
+        "look at them, they may be defective"
+        for view, dirt in found.items()
+        if dirt.flagged
+    ]
 
 
 def _prepared(item: Item, recipe: PreparationV1) -> Images:

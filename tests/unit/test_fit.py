@@ -10,7 +10,7 @@ from streams.capture.image import prepare
 from streams.judgement.conformal import threshold_for
 from streams.training.dataset import DataError, Dataset, Item
 from streams.training.export import offline
-from streams.training.fit import fit_product
+from streams.training.fit import fit_product, odd_normals
 from streams.training.fitted import TOLERANCE
 from streams.training.policy import starting_policy
 from tests.helpers.fits import fitted, item, plates, png, trunk
@@ -106,3 +106,12 @@ def test_probes_are_answered_by_the_file_as_stored() -> None:
     for model in fitted().models:
         answer = offline(model.onnx, {model.probes.input: model.probes.images})[model.probes.output]
         assert np.abs(answer - model.probes.expected).max() <= TOLERANCE[model.stage] / 10
+
+
+def test_defects_among_the_good_parts_are_told() -> None:
+    """Two in a hundred that stand far out; the same scores without them, and too few scores, say nothing."""
+    clean = [1 + 0.001 * k for k in range(200)]
+    dirty = sorted([*clean[:196], 3.0, 3.1, 3.2, 3.3])
+    (note,) = odd_normals({"face": dirty, "back": clean, "side": dirty[-50:]})
+    assert note.startswith("face: the strangest 1 %")
+    assert "they may be defective" in note
