@@ -156,6 +156,9 @@ def test_a_master_is_recognised_by_its_serial(place: Place) -> None:
     assert place.command(*master, "--part", "m2", "--serial", "RR-2", "--expires", "2020-01-01", *ACT)[0] == 0
     assert place.command(*master, "--part", "m3", "--serial", "RR-3", *ACT)[0] == 0
     assert place.command("retire", "--part", "m3", *ACT)[0] == 0
+    assert place.command(*master, "--part", "m4", "--serial", "RR-4", *ACT)[0] == 0
+    assert place.command("retire", "--part", "m4", *ACT)[0] == 0
+    assert place.command(*master, "--part", "m5", "--serial", "RR-4", *ACT)[0] == 0
     publish(place.settings.client(), place.due("manual/1", "m1", proof="physical"))
     with serving(place) as (_, injector):
         asked = injector.recognise(part(station=place.station, serial="RR-1"))
@@ -164,6 +167,9 @@ def test_a_master_is_recognised_by_its_serial(place: Place) -> None:
         assert (asked.challenge.set, asked.challenge.part, asked.challenge.proof) == ("manual/1", "m1", "physical")
         assert injector.recognise(part(station=place.station, serial="RR-2")).purpose == "study"
         assert injector.recognise(part(station=place.station, serial="RR-3")).purpose == "study"
+        again = injector.recognise(part(station=place.station, serial="RR-4")).challenge
+        assert again
+        assert again.part == "m5"
         assert injector.recognise(part(station=place.station, serial="RR-1", product="board")).purpose == "study"
         normal = part(station=place.station, serial="S1")
         assert injector.recognise(normal) is normal

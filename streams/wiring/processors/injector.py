@@ -99,8 +99,9 @@ class Injector:
             return replace(capture, purpose="challenge", challenge=_stamp(part, self._set_for(part)))
 
     def _master(self, station: str, serial: str) -> ChallengePartV1 | None:
+        """One in use, where a serial was registered again under another name."""
         mine = (part for (where, _), part in self._known.parts.items() if where == station and part.serial == serial)
-        return next((part for part in mine if part.proof == "physical"), None)
+        return min((part for part in mine if part.proof == "physical"), key=lambda part: part.retired, default=None)
 
     def _set_for(self, part: ChallengePartV1) -> str:
         """The set that waits for it; else one of its own, which proves nothing unless the master passes."""
