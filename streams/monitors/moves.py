@@ -83,7 +83,8 @@ class Draft:
         """The state after the part. A CUSUM that stands at zero, moved or not, starts at the following part."""
         following = self._part + 1
         self._sums = tuple([value if value > MASK else following for value in self._sums])
-        self._up, self._down = (value if value > MASK else following for value in (self._up, self._down))
+        cusums = (self._up, self._down, self._repeat)
+        self._up, self._down, self._repeat = (value if value > MASK else following for value in cusums)
         if self._course == self._before.course and self._before.watch is not None:
             watch: Watch | None = self._before.watch
         else:

@@ -16,8 +16,8 @@ from streams.monitors.thresholds import PER_OCTAVE, octave_of, threshold
 REARM = 7 * UNIT  # evidence of the old rate after which a rise may be said again
 HAND_OVER = 5 * UNIT  # weight from which a rise of the tail is a moved baseline
 NAMED = -2 * UNIT  # weight from which it is the defect rate
-RISING = 2 * UNIT  # a weighing table's own CUSUM from which the decision waits
-UNDECIDED = 3  # thresholds: at so many a rise is named without waiting for a weight, which may say nothing
+RISING = 3 * UNIT  # a weighing table's own CUSUM from which the decision waits
+UNDECIDED = 2  # thresholds: at so many a rise is named without waiting for a weight, which may say nothing
 LEARNING = 2000  # parts from which the rate is learned where the reference does not state it
 BLOCK = 50  # parts: the dispersion of the events is learned from blocks of them
 SURPLUS = 0.05  # defect share that a stream may have while its rate is learned; what lies above is an alarm, never learned

@@ -100,6 +100,15 @@ def test_a_frozen_source_is_stuck_and_nothing_else() -> None:
         assert event.at.n <= AT + 5
 
 
+def test_a_source_that_freezes_again_and_again_is_stuck_each_time_it_was_free() -> None:
+    scores = stream(6, latent(np.random.default_rng(16), 3000))
+    for start in range(AT, AT + 3000, 600):
+        scores[start : start + 300] = scores[start]
+    events = said(scores)
+    assert kinds(events) == ["stuck"] * 5
+    assert [event.change_point.n for event in events if event.change_point] == [AT + 600 * i + 1 for i in range(5)]
+
+
 def test_what_the_repeats_had_said_is_taken_back() -> None:
     state = init(baseline())
     for n, value in enumerate(stream(3, np.empty(0)).tolist()):
