@@ -11,6 +11,7 @@ from schemas.drift import ScoreStreamV1
 from schemas.ids import Digest, Inspection
 
 Sd = Annotated[float, Field(ge=0)]
+MOST_SCORES = 50_000  # of a sample
 
 
 class SampleV1(Message):
@@ -21,11 +22,11 @@ class SampleV1(Message):
     parts between two false alarms. commissioned: the tail is known from production, defects included.
     """
 
-    scores: tuple[float, ...] = Field(min_length=1, max_length=50_000)
+    scores: tuple[float, ...] = Field(min_length=1, max_length=MOST_SCORES)
     in_order: bool
     lots: tuple[Annotated[int, Field(ge=1)], ...] = ()
     deff: float | None = Field(default=None, ge=1)
-    arl0: float = Field(ge=1e3)
+    arl0: float = Field(ge=1e3, le=1e11)
     commissioned: bool = False
 
     @model_validator(mode="after")

@@ -12,12 +12,11 @@ from datetime import datetime
 from itertools import groupby
 from typing import Literal
 
-from schemas.baseline import BaselineV1, CertificateV1, SampleV1, ShiftV1
+from schemas.baseline import MOST_SCORES, BaselineV1, CertificateV1, SampleV1, ShiftV1
 from schemas.drift import ScoreStreamV1
 from schemas.ids import Digest, inspection_id
 from streams.monitors.dirt import top_parts
 
-MOST = 50_000  # scores that a baseline keeps: what the contract allows
 _FARTHEST = 99.0  # sd: an anchor whose scores are all alike gives no scale
 _ALARMS = ("baseline_up", "baseline_down", "baseline_shrink", "baseline_spread", "stale", "stuck")
 
@@ -57,9 +56,9 @@ class Facts:
 
 
 def pooled(parts: Iterable[Part], *, since: tuple[int, int] | None = None) -> list[Part]:
-    """In the order of the line, each inspection once, the newest MOST. since: the first (epoch, n) that counts."""
+    """In the order of the line, each inspection once, the newest MOST_SCORES. since: the first (epoch, n) that counts."""
     known = {(part.epoch, part.n): part for part in parts if since is None or (part.epoch, part.n) >= since}
-    return [known[place] for place in sorted(known)][-MOST:]
+    return [known[place] for place in sorted(known)][-MOST_SCORES:]
 
 
 def lots_of(parts: Sequence[Part]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from schemas.baseline import BaselineV1, CertificateV1, SampleV1
+from schemas.baseline import MOST_SCORES, BaselineV1, CertificateV1, SampleV1
 from schemas.common import digest
 from schemas.drift import ScoreStreamV1
 from schemas.model_set import ModelSetV1, ModelV1
@@ -129,6 +129,9 @@ class References:
             return Settled(basis=_nothing(part), fault=f"model set {part.model_set} {what}")
         if not (scores := model.calibration.get(stream.view)):
             return Settled(basis=_nothing(part), fault=f"the model has no calibration scores of view {stream.view!r}")
+        if len(scores) > MOST_SCORES:
+            fault = f"the model has {len(scores)} calibration scores of view {stream.view!r}, at most {MOST_SCORES} can be kept"
+            return Settled(basis=_nothing(part), fault=fault)
         policy = self._library.policy(part.policy) if part.policy else None
         arl0 = (policy.baseline if policy else BaselineRuleV1()).false_alarm_every_parts
         made = BaselineV1(stream=stream, origin="calibration", sample=_sample(scores, arl0))

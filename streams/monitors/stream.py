@@ -1,7 +1,8 @@
 """One score stream from its first part on: evidence in, events, states and summaries out. Pure; time is log time.
 
 A part is put in order, set against the baseline that it is stamped with, judged, and counted into window and certificate.
-Another stamp is another baseline: its state starts anew from that part on. What a part of another purpose says is not judged.
+Another stamp is another baseline: its state starts anew from that part on, but one that is missing for a while changes nothing
+of what was known before. What a part of another purpose says is not judged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from streams.monitors.lifecycle import Trust, counted, word
 from streams.monitors.ordering import GAP_MS, Fate, Order, Scored, admit, closes, overdue
 from streams.monitors.references import Ground, References
 from streams.monitors.score import Score
-from streams.monitors.stream_state import MOST_LOTS, LotMark, StreamState
+from streams.monitors.stream_state import MOST_LOTS, LotMark, Parked, StreamState
 from streams.monitors.summary import FIXED_EDGES
 from streams.monitors.summary import counted as counted_in
 from streams.monitors.witnesses import begun, met, saw
@@ -71,6 +72,13 @@ def due(state: StreamState, every_ms: int) -> int | None:
     return min(times, default=None)
 
 
+def _left(state: StreamState) -> Parked | None:
+    """The last baseline by an act, where the stream stands on it or left it for want of a stamp."""
+    if state.basis is not None and state.basis.stamp is not None:
+        return Parked(state.basis, state.said, state.trust, state.detector)
+    return state.parked
+
+
 def _judged(state: StreamState, order: Order, released: list[Scored], rules: Rules, fate: Fate) -> Outcome:
     draft = Draft(state._replace(order=order), rules)
     for part in released:
@@ -120,10 +128,19 @@ class Draft:
         """Stand on what the part is stamped with."""
         self.close_window(self.state.moment_ms)
         first = self.state.basis is None
+        parked = _left(self.state)
+        if parked is not None and part.baseline == parked.basis.stamp:
+            self._resume(part, parked)
+            return
         settled = self._rules.references.settle(self.state.stream, part)
         trust = Trust(self.state.moment_ms)
         self.state = self.state._replace(
-            basis=settled.basis, trust=trust, detector=None, said=None, witnesses=begun(self.state.witnesses)
+            basis=settled.basis,
+            trust=trust,
+            detector=None,
+            said=None,
+            witnesses=begun(self.state.witnesses),
+            parked=parked if part.baseline is None else None,
         )
         ground = self._ground()
         if ground is None:
@@ -134,6 +151,25 @@ class Draft:
         event = happened(self.state, ground, part, "new_stream" if first else "new_baseline")
         if settled.made is not None:
             self.messages.append(settled.made)
+        self.messages += [event, stands(self.state, part, event_id(self._rules.id, event))]
+
+    def _resume(self, part: Scored, parked: Parked) -> None:
+        """The stamp of before is back: so is all that was known, a suspicion above all."""
+        self.state = self.state._replace(
+            basis=parked.basis,
+            said=parked.said,
+            trust=parked.trust,
+            detector=parked.detector,
+            witnesses=begun(self.state.witnesses),
+            parked=None,
+        )
+        ground = self._ground()
+        if ground is None:
+            self.messages.append(happened(self.state, None, part, "no_baseline", detail="as before"))
+            return
+        event = happened(
+            self.state, ground, part, "new_baseline", detail="the baseline of before, in the state that it was left in"
+        )
         self.messages += [event, stands(self.state, part, event_id(self._rules.id, event))]
 
     def _count(self, part: Scored, score: float, ground: Ground | None) -> None:

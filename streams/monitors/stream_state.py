@@ -32,10 +32,20 @@ class LotMark(NamedTuple):
     lot: str
 
 
+class Parked(NamedTuple):
+    """A baseline that an act put in force, as it stood when a part came without its stamp."""
+
+    basis: Basis
+    said: BaselineState | None
+    trust: Trust
+    detector: State | None
+
+
 class StreamState(NamedTuple):
     """moment_ms: latest append time of the parts judged. basis, trust: None before the first. said: the state published last.
 
-    lots: the latest ones. detector: None where nothing can be judged.
+    lots: the latest ones. detector: None where nothing can be judged. parked: a gateway that does not know the stamp, because
+    Kafka is away, must not clear what only an act may clear.
     """
 
     stream: ScoreStreamV1
@@ -48,11 +58,11 @@ class StreamState(NamedTuple):
     detector: State | None = None
     witnesses: Witnesses = Witnesses()
     window: Window | None = None
+    parked: Parked | None = None
 
 
 def dump(state: StreamState) -> dict[str, Any]:
     """As JSON data; `load(dump(state))` dumps to the same again."""
-    detector = state.detector
     return {
         "stream": state.stream.model_dump(mode="json"),
         "order": [*state.order[:3], f"{state.order.holes:x}", state.order.waiting],
@@ -61,16 +71,15 @@ def dump(state: StreamState) -> dict[str, Any]:
         "said": state.said,
         "trust": state.trust,
         "lots": state.lots,
-        "detector": None if detector is None else b64encode(pack(detector)).decode(),
-        "evidence": None if detector is None else b64encode(pack_evidence(detector)).decode(),
+        "detector": _packed(state.detector),
         "witnesses": witnesses.dump(state.witnesses),
         "window": state.window,
+        "parked": None if (left := state.parked) is None else [*left[:3], _packed(left.detector)],
     }
 
 
 def load(data: dict[str, Any]) -> StreamState:
     clock_ms, epoch, n, holes, waiting = data["order"]
-    packed = data["detector"]
     return StreamState(
         stream=ScoreStreamV1.model_validate(data["stream"]),
         order=Order(clock_ms, epoch, n, int(holes, 16), tuple(map(_scored, waiting))),
@@ -79,10 +88,24 @@ def load(data: dict[str, Any]) -> StreamState:
         said=data["said"],
         trust=Trust(*data["trust"]),
         lots=tuple(LotMark(*mark) for mark in data["lots"]),
-        detector=None if packed is None else unpack(b64decode(packed), b64decode(data["evidence"])),
+        detector=_unpacked(data["detector"]),
         witnesses=witnesses.load(data["witnesses"]),
         window=None if data["window"] is None else _window(data["window"]),
+        parked=None if data["parked"] is None else _parked(*data["parked"]),
     )
+
+
+def _packed(detector: State | None) -> list[str] | None:
+    """Its fixed part and its evidence."""
+    return None if detector is None else [b64encode(part).decode() for part in (pack(detector), pack_evidence(detector))]
+
+
+def _unpacked(packed: list[str] | None) -> State | None:
+    return None if packed is None else unpack(*map(b64decode, packed))
+
+
+def _parked(basis: list[Any], said: BaselineState | None, trust: list[Any], packed: list[str] | None) -> Parked:
+    return Parked(Basis(*basis), said, Trust(*trust), _unpacked(packed))
 
 
 def _scored(data: list[Any]) -> Scored:

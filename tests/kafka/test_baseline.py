@@ -112,6 +112,12 @@ def test_the_life_of_a_baseline(kafka: SharedKafka, client: dict[str, Any], tmp_
     assert line.row()["state"] == "RETIRED"
     assert "was retired already" in verdictline("retire", line.station, *SIGNED).stdout
 
+    line.feed(normal(600, seed=26, shift=1.5), None)
+    again = verdictline("commission", line.station, *SIGNED, *SMALL)
+    assert again.exit_code == 0, again.output
+    row = line.row()
+    assert (row["state"], row["generation"], row["n"]) == ("ACTIVE", 2, 600)
+
 
 def test_a_wrong_question_gets_one_clear_line(client: dict[str, Any]) -> None:
     for words in (("show", "no/such/station"), ("commission", "no/such/station", *SIGNED), ("top", "no/such/station")):

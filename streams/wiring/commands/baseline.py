@@ -10,6 +10,7 @@ import typer
 
 from schemas.baseline import BaselineV1, CertificateV1
 from schemas.common import digest
+from schemas.envelope import to_millis
 from schemas.ids import parse_inspection
 from schemas.policy import BaselineRuleV1
 from streams.monitors.commissioning import Facts, Part, Signed, Wanted, commissioned, pooled, sample_of, unmet
@@ -81,7 +82,7 @@ def refresh(
 
 
 def retire(stream: Stream, who: Who, why: Why) -> None:
-    """Take the baseline of a score stream out of force: its parts are not judged against any until another is commissioned."""
+    """Take the baseline of a score stream out of force: its parts are watched against the model's calibration scores again."""
     with clear_end("baseline retire"), _Act(stream, who, why, "retired") as act:
         done = act.registry.retire_baseline(act.case.id, who=who, why=why)
         said = "is retired" if done.changed else "was retired already"
@@ -117,8 +118,10 @@ class _Act:
         return epoch, n + 1
 
     def collect(self, since: tuple[int, int] | None, deff: float | None) -> None:
-        stamp = self.case.standing.stamped
-        found = (part for part, _ in parts_of(self._client, self.case.stream) if part.baseline == stamp)
+        stamp, begun_ms = self.case.standing.stamped, self._in_force_ms()
+        found = (
+            part for part, _ in parts_of(self._client, self.case.stream) if part.baseline == stamp and part.at_ms >= begun_ms
+        )
         self._parts = pooled(found, since=since)
         self._deff = deff
 
@@ -176,10 +179,21 @@ class _Act:
     def _command(self) -> str:
         return {"commissioned": "baseline commission", "refreshed": "baseline refresh"}.get(self._origin, "baseline retire")
 
+    def _in_force_ms(self) -> int:
+        """Since when the present state holds; without an act, since ever."""
+        pointer = self.registry.baseline_pointers().get(self.case.id)
+        return to_millis(pointer.at) if pointer else 0
+
     def _parent(self) -> BaselineV1:
-        if self.case.baseline is None:
+        """The baseline in force, else the one that was retired: the newest that was recorded."""
+        if self.case.baseline is not None:
+            return self.case.baseline
+        entries = [one for one in self.registry.baseline_entries().values() if one.stream == self.case.stream]
+        last = max(entries, key=lambda entry: entry.offset, default=None)
+        found = self.registry.baseline(last.digest) if last else None
+        if found is None:
             raise ValueError(f"{self.case.name} has no baseline yet: is `verdictline run drift` up, did a part come?")
-        return self.case.baseline
+        return found
 
 
 def _ledger(baseline: BaselineV1) -> Ledger:

@@ -118,8 +118,9 @@ def test_saving_and_reading_the_state_at_every_part_changes_nothing() -> None:
 
 def test_the_state_is_small() -> None:
     data = dump(STORY)
-    assert len(data["detector"]) * 3 / 4 <= 512
-    assert len(data["evidence"]) * 3 / 4 <= 1024
+    detector, evidence = data["detector"]
+    assert len(detector) * 3 / 4 <= 512
+    assert len(evidence) * 3 / 4 <= 1024
     assert len(json.dumps(data)) < 3000
 
 
@@ -184,6 +185,21 @@ def test_a_retired_baseline_leaves_the_calibration_scores() -> None:
     ]
 
 
+def test_a_stamp_that_is_missing_for_a_while_does_not_clear_stale() -> None:
+    """A gateway without Kafka may not know the stamp: only an act may clear what was found."""
+    own = SHELF.put(commissioned(normal(500, seed=4)))
+    story = [
+        *parts(SHIFT, MODELS, baseline=own),
+        *parts(QUIET[:50], MODELS, first=600),
+        *parts(QUIET[50:], MODELS, first=650, baseline=own),
+    ]
+    state, said = told(SHELF, story, restart=True)
+    assert [m.state for m in said if isinstance(m, BaselineStateV1)] == ["active", "suspect", "stale", "provisional", "stale"]
+    assert (state.said, state.parked) == ("stale", None)
+    other = SHELF.put(commissioned(normal(600, seed=5)))
+    assert told(SHELF, [*story[:650], *parts(QUIET, MODELS, first=650, baseline=other)])[0].said == "active"
+
+
 @pytest.mark.parametrize(
     ("stamps", "why"),
     [
@@ -191,6 +207,7 @@ def test_a_retired_baseline_leaves_the_calibration_scores() -> None:
         ({"baseline": SHELF.put(commissioned([1.0, 2.0], stream=STREAM.model_copy(update={"view": "v2"})))}, "another"),
         ({"model_set": "ee" * 32}, "is unknown"),
         ({"model_set": SHELF.put(models([]))}, "no calibration scores"),
+        ({"model_set": SHELF.put(models([0.5] * 50_001))}, "at most 50000 can be kept"),
     ],
 )
 def test_without_a_baseline_nothing_is_judged_and_that_is_said_once(stamps: dict[str, Any], why: str) -> None:
