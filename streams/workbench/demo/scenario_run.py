@@ -35,6 +35,7 @@ from streams.workbench.servers import Kind, Servers
 
 ALL = "all"
 _READY_S, _FORGET_S, _TURN_S = 60.0, 30.0, 0.1
+_QUIET = {"log_level": 2}
 _WINDOW_S = 2.0  # a scenario's parts come faster than a line's: its windows are shorter, too
 
 
@@ -164,6 +165,6 @@ def prepare(place: Place, scenario: Scenario, asked: Asked) -> None:
 def forget(client: Mapping[str, Any]) -> None:
     """Take recorded evidence off the log: its parts were never announced, and triage, started later, would look for them."""
     places = [TopicPartition(*place, offset) for place, offset in ends(client, [EVIDENCE]).items()]
-    admin = AdminClient(dict(client))  # kept: its futures die with it
+    admin = AdminClient({**_QUIET, **client})  # kept: its futures die with it
     for future in admin.delete_records(places).values():
         future.result(_FORGET_S)
