@@ -51,6 +51,9 @@ class BaselineStampV1(Message):
     state: BaselineState
 
 
+UNPAINTED = "unpainted"  # label of the good parts in a set of graded defects: another image each time, so no reference
+
+
 class ChallengeStampV1(Message):
     """This part has a known answer. set: the run it belongs to; expected: what triage should say.
 

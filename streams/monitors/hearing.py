@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from schemas.common import ModelRef, Proof, digest
 from schemas.drift import ScoreStreamV1
-from schemas.evidence import AnomalyV1, ImageStatsV1
+from schemas.evidence import UNPAINTED, AnomalyV1, ImageStatsV1
 from schemas.ids import parse_inspection
 from streams.monitors.ordering import Scored, Statistics
 
@@ -48,6 +48,8 @@ def _golden(evidence: AnomalyV1) -> tuple[str, Proof, str] | None:
     """(part, proof, image) where this is a pass of a golden part. A master's image differs every time, so it is not named."""
     stamp = evidence.challenge
     if evidence.purpose != "challenge" or stamp is None or stamp.kind != "golden" or stamp.view not in (None, evidence.view):
+        return None
+    if stamp.label == UNPAINTED:
         return None
     return stamp.part, stamp.proof, evidence.image.sha256[:16] if stamp.proof == "digital" else ""
 

@@ -16,7 +16,7 @@ import structlog
 
 from schemas.challenge import ChallengeDueV1, ChallengeScheduleV1
 from schemas.common import Region
-from schemas.evidence import ChallengeStampV1
+from schemas.evidence import UNPAINTED, ChallengeStampV1
 from schemas.model_set import PreparationV1
 from streams.capture.gateway import Capture, View
 from streams.capture.image import decode, encode_png
@@ -93,7 +93,7 @@ class LimitSets:
     def _made(self, asked: _Asked, part: str, good: GoodPart, views: dict[str, bytes]) -> Capture:
         """Raises Unprocessable."""
         grade, repeat = _slot(part, asked)
-        stamp = ChallengeStampV1(set=asked.due.set, part=part, proof="digital", kind="golden")
+        stamp = ChallengeStampV1(set=asked.due.set, part=part, proof="digital", kind="golden", label=UNPAINTED)
         if grade is not None:
             view = sorted(views)[repeat % len(views)]
             size = asked.schedule.limit_sizes_px[grade]
