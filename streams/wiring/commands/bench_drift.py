@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+_WIDE = 140  # columns in a file, where a table should not be broken
+
 
 def drift(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.")] = None,
@@ -18,6 +20,8 @@ def drift(
 ) -> None:
     """What the drift monitor detects, how soon and how often in error, on simulated streams, beside other detectors."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
 
     def tell(line: str) -> None:
         console.print(line, style="dim", highlight=False)

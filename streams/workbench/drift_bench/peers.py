@@ -101,7 +101,7 @@ def psi(values: Values) -> Values:
 
 
 CHARTS = (
-    Chart(name="CUSUM of z", takes="z", path=cusum(0.5)),
+    Chart(name="CUSUM of z", takes="z", path=cusum(0.25)),
     Chart(name="CUSUM of clipped ranks", takes="rank", path=cusum(0.25)),
     Chart(name="EWMA of z", takes="z", path=ewma),
     Chart(name="EWMA of clipped ranks", takes="rank", path=ewma),
