@@ -102,8 +102,8 @@ def judged(settings: Settings, inspections: list[str], product: str) -> list[Ver
     writer.flush()
 
     def verdicts() -> list[VerdictV1]:
-        said = (VerdictV1.read(record.value or b"") for record in read_all(settings.client(), [VERDICT]))
-        return [verdict for verdict in said if verdict.inspection in inspections]
+        ours = (record for record in read_all(settings.client(), [VERDICT]) if record.header("ce_subject") in inspections)
+        return [VerdictV1.read(record.value or b"") for record in ours]
 
     wait_until(lambda: len(verdicts()) >= len(inspections), 40, "a verdict each")
     return verdicts()

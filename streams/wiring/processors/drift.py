@@ -125,7 +125,7 @@ def record_for(key: str, message: Message) -> Record:
         case DriftSummaryV1():
             facts = f"{key}/{message.first}/summary", key, message.closed_at
         case BaselineStateV1():
-            at = f"{key}/{message.inspection}/{message.state}"
+            at = f"{key}/{message.inspection}/state/{message.state}"
             return keyed(message, id=at, key=f"state/{key}", subject=key, time=message.since)
         case BaselineV1():
             named = digest(message)
