@@ -22,6 +22,7 @@ def pipeline(
     state: Annotated[Path | None, typer.Option(help="Where servers and models keep their data.")] = None,
 ) -> None:
     """Parts a second beside what Triton alone reaches, CPU a part of every process, latency, memory. Takes a few minutes."""
+    from streams.workbench.bench.readiness import NotReady
     from streams.workbench.bench.run import NeedsTwoCores, bench_pipeline
     from streams.workbench.demo.models import FitFailed
 
@@ -29,7 +30,7 @@ def pipeline(
     settings = Settings() if state is None else Settings(state=state)
     try:
         found = bench_pipeline(settings, seconds, lambda line: console.print(line, style="dim", highlight=False))
-    except (ServerStartError, NeedsTwoCores, FitFailed, KafkaUnreachable, KafkaRefused, TimeoutError) as error:
+    except (ServerStartError, NeedsTwoCores, NotReady, FitFailed, KafkaUnreachable, KafkaRefused, TimeoutError) as error:
         typer.echo(f"verdictline bench pipeline: {error}", err=True)
         raise typer.Exit(1) from error
     if json_file is not None:

@@ -34,15 +34,17 @@ from streams.wiring.adapters.topics import apply_topics
 from streams.wiring.adapters.triton import TritonClient, ask
 from streams.workbench.bench.free_models import PRODUCT, VIEW, free_anomaly, free_classify, free_model_set, free_policy
 from streams.workbench.bench.load import Load
+from streams.workbench.bench.readiness import wait_all_ready
 from streams.workbench.demo.models import child_env, prepare_models
 from streams.workbench.demo.plan import Plan, StationPlan
 from streams.workbench.fleet import Fleet, Usage
 from streams.workbench.observer import quantile
 from streams.workbench.plant import SimulatedPlant
+from streams.workbench.processes import free_ports
 from streams.workbench.servers import Servers
 
 _PRODUCT, _IMAGES, _SEED = "disc", 96, 11
-_SETTLE_S, _OVER = 5.0, 1.08
+_SETTLE_S, _OVER, _READY_S = 5.0, 1.08, 120.0
 _FREE_AT_ONCE = 64
 _READ = Codec(VerdictV1)
 GATEWAY, OTHER, TRITON = "gateway", frozenset({0}), frozenset({1})
@@ -148,9 +150,7 @@ class _Bench:
 
     # ---------------------------------------------------------------- the run
     def run(self) -> dict[str, Any]:
-        for row in PIPELINE:
-            self._fleet.start(row.name, ["run", row.name], child_env(self._settings), OTHER)
-        self._wait_ready()
+        self._start_processors()
         before = self._ceiling()
         full = self._through(replace(self._load, kind="parts", rate_per_s=_OVER * before))
         after = self._ceiling()
@@ -183,9 +183,20 @@ class _Bench:
             "image_kb": round(fmean(path.stat().st_size for path in self._folder.iterdir()) / 1000, 1),
         }
 
-    def _wait_ready(self) -> None:
-        """All processors have drunk their first part: nothing is measured that happens once."""
+    def _start_processors(self) -> None:
+        """All are ready and have drunk their first part: nothing is measured that happens once."""
+        self._ports: dict[str, int] = dict(zip((row.name for row in PIPELINE), free_ports(len(PIPELINE)), strict=True))
+        for name, port in self._ports.items():
+            environment = {**child_env(self._settings), "VERDICTLINE_HEALTH_PORT": str(port)}
+            self._fleet.start(name, ["run", name], environment, OTHER)
         self._through(replace(self._load, kind="parts", rate_per_s=4, seconds=5), settle_s=0)
+
+    def _all_ready(self, timeout_s: float) -> None:
+        wait_all_ready(self._ports, timeout_s, self._watch)
+
+    def _watch(self) -> None:
+        for line in self._fleet.watch():
+            self._tell(line)
 
     def _ceiling(self) -> float:
         """Parts a second of Triton alone: the best of several ways to send the same calls."""
@@ -205,6 +216,7 @@ class _Bench:
     def _through(self, load: Load, settle_s: float = _SETTLE_S) -> Pipeline:
         path = self._settings.state / "load.json"
         load.write(path)
+        self._all_ready(_READY_S)
         verdicts = _Verdicts(self._settings.client())
         self._fleet.start(GATEWAY, ["feed", "--load", str(path)], child_env(self._settings), OTHER)
         self._until(lambda: bool(verdicts.read()), 120)
@@ -212,6 +224,7 @@ class _Bench:
         first = self._sample()
         time.sleep(max(1.0, load.seconds - 2 * settle_s))
         last = self._sample()
+        self._all_ready(0)
         self._until(lambda: self._fleet.children[GATEWAY].done, 300)
         self._until(lambda: _quiet(verdicts), 300)
         found = verdicts.read()
@@ -221,8 +234,7 @@ class _Bench:
     def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
         while not holds():
-            for line in self._fleet.watch():
-                self._tell(line)
+            self._watch()
             if time.monotonic() > end:
                 raise TimeoutError("the pipeline did not finish its load")
             time.sleep(0.2)
