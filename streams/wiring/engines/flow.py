@@ -42,7 +42,7 @@ def full_jitter(attempt: int, first_s: float = 0.1, cap_s: float = 10.0) -> floa
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """in_flight: messages held, those waiting for a slot, a retry or an acknowledgement included; 0: 3 x concurrency.
+    """in_flight: messages held, those waiting for a slot, a retry or an acknowledgement included; 0: 8 x concurrency.
 
     linger_ms: results wait so long for others, to share a request; at low rates requests are what Kafka costs.
     attempts: of a handler that raised. stall_s: full for so long pauses the fetching (and throws the prefetch away).
@@ -89,7 +89,7 @@ class Flow:
         self._handler, self._accept, self._on_gap = handler, accept, on_gap
         self._undertaker = Undertaker(stage=group, topic=dead_letter_topic, on_dead=on_dead, in_a_row=limits.dead_in_a_row)
         self._slots = asyncio.Semaphore(concurrency)
-        self._max_in_flight = limits.in_flight or 3 * concurrency
+        self._max_in_flight = limits.in_flight or 8 * concurrency
         self._consumer_config = consumer_config(
             client,
             **membership(group, instance, limits.session_timeout_ms),
