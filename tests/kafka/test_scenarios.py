@@ -14,6 +14,7 @@ from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.topics import apply_topics
 from streams.workbench.scenarios import SCENARIOS, Must
 from streams.workbench.scenarios.course import QUIET, Course, Phase
+from streams.workbench.scenarios.recorded import GOLDEN
 from streams.workbench.scenarios.rehearsal import rehearse
 from streams.workbench.scenarios.served import feed
 from tests.helpers.drift import drift, messages, said, settled
@@ -53,7 +54,8 @@ def test_a_recorded_scenario_says_on_kafka_what_it_says_in_rehearsal(kafka: Shar
             fed += feed(client, made.evidence(SHORT.commissioned, SHORT.parts, named), RATE)
             settled(client, site, registry, window_s=1)
         heard = messages(said(client, site).values())
-    assert fed == SHORT.parts + 3 * 17
+    visits = (SHORT.parts - 1) // SHORT.masters_every
+    assert fed == SHORT.parts + GOLDEN * visits
     in_order = sorted(heard, key=lambda event: (parse_inspection(event.inspection).n, event.kind))
     wanted = sorted(rehearsed.events, key=lambda event: (parse_inspection(event.inspection).n, event.kind))
     assert [facts(event) for event in in_order] == [facts(event) for event in wanted]
