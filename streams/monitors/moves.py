@@ -30,7 +30,7 @@ from streams.monitors.state import (
 from streams.monitors.tables import DIRECTIONS, UNIT
 
 CAPPED_FROM, CAPPED_TO = 7, 40  # tail symbols in a row that are a burst of defects: the first say it, later ones are no burst
-NO_BURST = 20  # tail symbols in a row when a rise has waited long for its name: good parts lie there
+NO_BURST = 15  # tail symbols in a row when a rise has waited long for its name: good parts lie there
 RELAPSE = 20_000  # parts: the third baseline event within them is no passing disturbance
 _FARTHEST = 2  # place of the largest shift among the weighing tables
 _KINDS: tuple[Kind, ...] = ("baseline_up", "baseline_down", "baseline_shrink", "baseline_spread")
@@ -182,14 +182,17 @@ class Draft:
             self._attribute(height >= tail.UNDECIDED * rule.up_h)
 
     def _attribute(self, at_last: bool) -> None:
-        """Whose fault the rise is: what the parts since its start weigh for a moved baseline against more defects."""
+        """Whose fault the rise is: what the parts since its start weigh for a moved baseline against more defects.
+
+        A row of tail symbols is waited for: it ends, as a burst of defects does, or it is no burst.
+        """
         weights = split(self._weights, len(self._rules.weighing))
         most, start = max(weights), self._up & MASK
         if most >= tail.HAND_OVER:
             self._suspect(self._rules.weighing[weights.index(most)], start, most / UNIT)
         elif at_last and self._run >= NO_BURST:
             self._suspect(self._rules.weighing[_FARTHEST], start, (self._up >> SHIFT) / UNIT)
-        elif at_last or (most <= tail.NAMED and not self._rising()):
+        elif self._run < CAPPED_FROM and (at_last or (most <= tail.NAMED and not self._rising())):
             self._say("defect_rate_up", start, "tail rate", (self._up >> SHIFT) / UNIT, None)
             self._alarm(HELD)
 

@@ -8,6 +8,7 @@ J. Comput. 31 (2002) 1794). So a change is shown with a grain of a third of its 
 from __future__ import annotations
 
 import struct
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +28,17 @@ SIZE = _HEAD + RECENT + LEVELS * PER_LEVEL * 2 * MOST_BINS
 
 def pushed(ladder: Ladder, symbols: bytes, bins: int) -> Ladder:
     """With the counts of one more block of symbols."""
-    block: Block | None = counted(symbols, bins)
-    levels = []
+    block = counted(symbols, bins)
+    levels = list(ladder)
     for level in range(LEVELS):
-        blocks = ladder[level] if level < len(ladder) else ()
-        if block is not None:
-            blocks = (*blocks, block)
-            block = None
-            if len(blocks) > PER_LEVEL:
-                block = tuple(a + b for a, b in zip(blocks[0], blocks[1], strict=True))
-                blocks = blocks[2:]
-        levels.append(blocks)
-    return trimmed(levels)
+        if level == len(levels):
+            levels.append(())
+        blocks = (*levels[level], block)
+        levels[level] = blocks if len(blocks) <= PER_LEVEL else blocks[2:]
+        if len(blocks) <= PER_LEVEL:
+            break
+        block = tuple(map(add, blocks[0], blocks[1]))
+    return tuple(levels)
 
 
 def grown(ladder: Ladder, symbols: NDArray[np.uint8], bins: int) -> Ladder:
