@@ -17,7 +17,7 @@ from streams.workbench.plant import Part
 from streams.workbench.scenarios import Row
 
 PROOFS: tuple[Proof, ...] = ("digital", "physical")
-_WITHIN_S = 20.0
+_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
