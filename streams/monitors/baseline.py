@@ -95,12 +95,14 @@ class Baseline:
             repeats=self.repeats,
         )
 
+    @functools.cached_property
+    def _first_rule(self) -> tail.TailRule:
+        return tail.rule(self.rate or tail.ceiling(self.reference_rate), self.arl0)
+
     def tail_rule(self, learning: Learning | None) -> tail.TailRule:
         """Of tail events: from the known rate, else from what was learned, and until then from the most that may be learned."""
-        if self.rate is not None:
-            return tail.rule(self.rate, self.arl0)
-        if learning is None or not learning.done:
-            return tail.rule(tail.ceiling(self.reference_rate), self.arl0)
+        if self.rate is not None or learning is None or not learning.done:
+            return self._first_rule
         return tail.learned_rule(self.reference_rate, learning.events, learning.squares, self.arl0)
 
     @classmethod
