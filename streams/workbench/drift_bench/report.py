@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from streams.workbench.drift_bench.rows import shown
+from streams.workbench.drift_bench.rows import LEFT_OUT, shown
 
 
 def target_table(found: dict[str, Any]) -> str:
@@ -49,7 +49,7 @@ def notes(found: dict[str, Any]) -> str:
         f"{len(rows) - len(missed)} of {len(rows)} rows met, in {found['runs']} runs and {found['seconds']:.0f} s.",
         f"Missed: {', '.join(missed) or 'none'}. Stretch values missed: {', '.join(stretched) or 'none'}.",
         "",
-        *(f"* {row['id']}: {row['note']}" for row in rows if row["note"]),
+        *(f"* {row['id']}: {row['note']}" for row in rows if row["note"] and LEFT_OUT not in row["note"]),
         *(f"* {note}" for note in found["notes"]),
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from streams.workbench.drift_bench.estimate import Estimate
 
+LEFT_OUT = "runs left out"  # in a note: an event came before the change
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -10,7 +10,7 @@ from streams.workbench.drift_bench.cells import BASELINE, CHANGE_AT, Cell, Run
 from streams.workbench.drift_bench.estimate import Estimate, quantile
 from streams.workbench.drift_bench.families import FAMILIES
 from streams.workbench.drift_bench.plan import FROZEN, JUMPS, SPEEDS, controls, controls_with_lots, frozen, jump, kind_of, moved
-from streams.workbench.drift_bench.rows import Row
+from streams.workbench.drift_bench.rows import LEFT_OUT, Row
 
 ARL0 = 1e5
 Found = Mapping[str, Sequence[Run]]
@@ -38,7 +38,7 @@ def pooled(found: Found, cells: Sequence[Cell]) -> tuple[list[Run], str]:
     runs = [run for cell in cells for run in found[cell.name]]
     quiet = reading.undisturbed(runs, CHANGE_AT)
     left = len(runs) - len(quiet)
-    return quiet, f"{left} of {len(runs)} runs left out: an event came before the change" if left else ""
+    return quiet, f"{left} of {len(runs)} {LEFT_OUT}: an event came before the change" if left else ""
 
 
 def _four(found: Found, name: str, *, n: int = 2000, arl0: float = ARL0) -> tuple[list[Run], str]:
