@@ -44,3 +44,16 @@ DRIFT_HOLES = Counter("verdictline_drift_holes_total", "Gaps in a score stream's
 DRIFT_EVENTS = Counter("verdictline_drift_events_total", "Events of score streams, by kind", ["kind"])
 DRIFT_WAITING = Gauge("verdictline_drift_waiting_scores", "Scores that wait behind a gap of their stream's numbers")
 DRIFT_STREAMS = Gauge("verdictline_drift_streams", "Score streams by the state of their baseline", ["state"])
+
+_CHARACTERISTIC = ["station", "product", "characteristic"]
+SPC_SUBGROUPS = Counter("verdictline_spc_subgroups_total", "Subgroups published, each revision", ["station"])
+SPC_SIGNALS = Counter("verdictline_spc_signals_total", "Signals of control charts, by rule", ["station", "rule"])
+SPC_OUT_OF_CONTROL = Gauge("verdictline_spc_out_of_control", "1 while the newest subgroup signals, else 0", _CHARACTERISTIC)
+SPC_RATIO = Gauge("verdictline_spc_nonconforming_ratio", "Nonconforming share of the newest subgroup, 0 to 1", _CHARACTERISTIC)
+SPC_CENTER = Gauge("verdictline_spc_center", "Centre line of the chart, in the characteristic's unit", _CHARACTERISTIC)
+SPC_UPPER = Gauge("verdictline_spc_upper_limit", "Upper control limit that the newest subgroup was held against", _CHARACTERISTIC)
+SPC_LOWER = Gauge("verdictline_spc_lower_limit", "Lower control limit that the newest subgroup was held against", _CHARACTERISTIC)
+
+SINK_ROWS = Counter("verdictline_sink_rows_total", "Rows upserted, by table", ["table"])
+SINK_COMMIT_SECONDS = Histogram("verdictline_sink_commit_seconds", "One transaction of the database", buckets=_HANDLE_S)
+SINK_RETRIES = Counter("verdictline_sink_retries_total", "Transactions tried again because the database was away")
