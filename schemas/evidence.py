@@ -220,8 +220,8 @@ class FailedV1(Message):
 class ReviewedV1(Message):
     """A person's decision. Console -> triage. revision: the one it supersedes; looked_ms: image on the screen.
 
-    supersedes, announced_at, lot, serial: copied from the verdict of that revision. Triage needs them where it was so long
-    ago that it has forgotten the part.
+    supersedes, supersedes_label, announced_at, lot, serial: copied from the verdict of that revision. Triage needs them where it
+    was so long ago that it has forgotten the part.
     """
 
     TYPE = "verdictline.evidence.reviewed.v1"
@@ -238,6 +238,7 @@ class ReviewedV1(Message):
     why: Annotated[str, StringConstraints(max_length=2000)] = ""
     looked_ms: int = Field(ge=0)
     supersedes: Disposition | None = None
+    supersedes_label: Name | None = None
     announced_at: Time | None = None
     lot: Text | None = None
     serial: Text | None = None

@@ -31,6 +31,7 @@ from schemas.evidence import (
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from schemas.segment_request import SegmentRequestV1
+from schemas.spc import LimitsActV1, LimitsV1, PlanV1, SignalV1, StageBreakV1, SubgroupV1
 from schemas.verdict import VerdictV1
 
 CAPTURE = "capture.v1"
@@ -40,6 +41,7 @@ SEGMENT_REQUEST = "segment-request.v1"
 VERDICT = "verdict.v1"
 DRIFT = "drift.v1"
 CHALLENGE = "challenge.v1"
+SPC = "spc.v1"
 POLICY = "policy.v1"
 MODEL_SET = "model-set.v1"
 BASELINE = "baseline.v1"
@@ -49,6 +51,8 @@ DRIFT_TICK = "tick.drift"
 DRIFT_STATE = "drift-streams-v2-changelog"
 CHALLENGE_TICK = "tick.challenge"
 CHALLENGE_STATE = "challenge-stations-v1-changelog"
+SPC_TICK = "tick.spc"
+SPC_STATE = "spc-stations-v1-changelog"
 DEAD_LETTER = "dead-letter.v1"
 
 STATION_PARTITIONS = 8
@@ -123,6 +127,12 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=10 * 365 * _DAY_MS,
     ),
     Topic(
+        name=SPC,
+        key="station",
+        messages=(PlanV1, LimitsActV1, StageBreakV1, SubgroupV1, LimitsV1, SignalV1),
+        retention_ms=10 * 365 * _DAY_MS,
+    ),
+    Topic(
         name=POLICY,
         key="digest, or current/<product>[/<station>]",
         messages=(PolicyV1, PointerV1),
@@ -154,6 +164,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=DRIFT_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
     Topic(name=CHALLENGE_STATE, key="station", cleanup="compact"),
     Topic(name=CHALLENGE_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
+    Topic(name=SPC_STATE, key="station", cleanup="compact"),
+    Topic(name=SPC_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
     Topic(name=DEAD_LETTER, key="original key", retention_ms=14 * _DAY_MS, max_bytes=DEAD_LETTER_LIMIT_BYTES),
 )
 

@@ -41,7 +41,8 @@ class VerdictV1(Message):
     audit: this pass was drawn for blind review. calibration: digest of the calibration scores, per view.
     announced_at: append time of the announcement; decided_at: append time of the record that decided.
     baselines: by view, as announced. false_reject_rate_valid: the policy's alpha holds, because every baseline is active;
-    absent where no anomaly model took part. challenge: the answer was known.
+    absent where no anomaly model took part. challenge: the answer was known. tool: what made the part, as announced.
+    supersedes, supersedes_label: what the revision before this one said.
     """
 
     TYPE = "verdictline.verdict.verdict.v1"
@@ -50,6 +51,7 @@ class VerdictV1(Message):
     station: Station
     product: Name
     lot: Text | None = None
+    tool: Text | None = None
     serial: Text | None = None
     visit: int = Field(default=1, ge=1)
     previous: Inspection | None = None
@@ -57,6 +59,8 @@ class VerdictV1(Message):
     acquisition: Digest | None = None
     disposition: Disposition
     label: Name | None = None
+    supersedes: Disposition | None = None
+    supersedes_label: Name | None = None
     reasons: tuple[WhyV1, ...] = Field(min_length=1)
     decided_by: Literal["policy", "person"]
     who: Text | None = None

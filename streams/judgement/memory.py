@@ -102,12 +102,13 @@ def _job(job: Job) -> list[Any]:
     stamps = {view: [one.stream, one.baseline, one.state] for view, one in job.baselines.items()}
     challenge = None if job.challenge is None else job.challenge.model_dump(mode="json", exclude_none=True)
     named = (job.acquisition, job.policy, job.model_set, job.frames, job.inspection, job.refused)
-    return [*times, *part, *named, stamps, challenge]
+    return [*times, *part, *named, stamps, challenge, job.tool]
 
 
 def _job_of(data: list[Any]) -> Job:
-    """What an earlier program wrote ends before the stamps of baselines."""
-    stamps, challenge = data[16:18] or ({}, None)
+    """What an earlier program wrote ends before the stamps of baselines, or before the tool."""
+    missing: list[Any] = [{}, None, None][len(data) - 16 :]
+    stamps, challenge, tool = data[16:] + missing
     return Job(
         announced_ms=data[0],
         due_ms=data[1],
@@ -118,6 +119,7 @@ def _job_of(data: list[Any]) -> Job:
         product=data[4],
         purpose=data[5],
         lot=data[6],
+        tool=tool,
         serial=data[7],
         visit=data[8],
         previous=data[9],
@@ -131,13 +133,27 @@ def _job_of(data: list[Any]) -> Job:
 
 
 def _given(given: Given | None) -> list[Any] | None:
-    return None if given is None else [given.revision, given.disposition, given.decided_by, given.at_ms, given.waiting]
+    if given is None:
+        return None
+    before = (given.label, given.superseded, given.superseded_label)
+    return [given.revision, given.disposition, given.decided_by, given.at_ms, given.waiting, *before]
 
 
 def _given_of(data: list[Any] | None) -> Given | None:
+    """What an earlier program wrote ends before the label."""
     if data is None:
         return None
-    return Given(revision=data[0], disposition=data[1], decided_by=data[2], at_ms=data[3], waiting=data[4])
+    revision, disposition, decided_by, at_ms, waiting, label, superseded, superseded_label = (*data, None, None, None)[:8]
+    return Given(
+        revision=revision,
+        disposition=disposition,
+        decided_by=decided_by,
+        at_ms=at_ms,
+        waiting=waiting,
+        label=label,
+        superseded=superseded,
+        superseded_label=superseded_label,
+    )
 
 
 def _facts(facts: ViewFacts) -> dict[str, Any]:

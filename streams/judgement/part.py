@@ -33,6 +33,7 @@ class Job:
     announced_ms: int
     due_ms: int
     lot: str | None = None
+    tool: str | None = None
     serial: str | None = None
     visit: int = 1
     previous: str | None = None
@@ -48,13 +49,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """The effective verdict. waiting: given at the deadline, so late evidence may still say something."""
+    """The effective verdict. waiting: given at the deadline, so late evidence may still say something.
+
+    superseded, superseded_label: what the revision before it said.
+    """
 
     revision: int
     disposition: Disposition
     decided_by: Literal["policy", "person"]
     at_ms: int
     waiting: bool = False
+    label: str | None = None
+    superseded: Disposition | None = None
+    superseded_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

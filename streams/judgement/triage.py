@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Literal, TypeVar
 
-from schemas.common import ImageRef, Stage
+from schemas.common import Disposition, ImageRef, Stage
 from schemas.envelope import from_millis
 from schemas.evidence import AnnouncedV1, AnomalyV1, ClassificationV1, FailedV1, Observation, ReviewedV1, SegmentationV1, observed
 from schemas.ids import InspectionId
@@ -76,6 +76,7 @@ def announce(message: AnnouncedV1, rules: Rules | Refused, seen_as: str, moment:
         product=message.product,
         purpose=message.purpose,
         lot=message.lot,
+        tool=message.tool,
         serial=message.serial,
         visit=message.visit,
         previous=message.previous,
@@ -154,7 +155,7 @@ def review(part: Part, message: ReviewedV1, seen_as: str, moment: Moment) -> Ste
         return Step(part=part, dropped="stale_review")
     why = Why(code="person", detail=message.why[:1000])
     reasons = (*contained(given.disposition, message.disposition, part.job.serial), why)
-    new = replace(given, revision=given.revision + 1, disposition=message.disposition, decided_by="person", at_ms=moment.now_ms)
+    new = replace(_next(given, message.disposition, message.label, moment), decided_by="person", waiting=given.waiting)
     part = replace(part, seen={**part.seen, seen_as: digest}, given=new)
     judgement = Judgement(disposition=message.disposition, label=message.label, reasons=reasons)
     return Step(part=part, decision=Decision(part=part, judgement=judgement, review=message))
@@ -272,9 +273,22 @@ def _advance(part: Part, rules: Rules, moment: Moment, image: ImageRef | None) -
 
 
 def _give(part: Part, judgement: Judgement, moment: Moment) -> Step:
-    given = Given(revision=1, disposition=judgement.disposition, decided_by="policy", at_ms=moment.now_ms)
-    part = replace(part, given=given)
+    first = Given(revision=1, disposition=judgement.disposition, label=judgement.label, decided_by="policy", at_ms=moment.now_ms)
+    part = replace(part, given=first)
     return Step(part=part, decision=Decision(part=part, judgement=judgement))
+
+
+def _next(given: Given, disposition: Disposition, label: str | None, moment: Moment) -> Given:
+    """The revision after this one, by the policy, with nothing more to come."""
+    return Given(
+        revision=given.revision + 1,
+        disposition=disposition,
+        label=label,
+        decided_by="policy",
+        at_ms=moment.now_ms,
+        superseded=given.disposition,
+        superseded_label=given.label,
+    )
 
 
 def _give_up(part: Part, why: Why, moment: Moment, *, waiting: bool = False) -> Step:
@@ -298,9 +312,7 @@ def _revise(part: Part, given: Given, judgement: Judgement, moment: Moment) -> S
         why = Why(code="late", detail="complete only after the deadline")
         found = contained(given.disposition, judgement.disposition, part.job.serial)
         judgement = replace(judgement, reasons=(*found, why, *judgement.reasons))
-    disposition = judgement.disposition
-    new = Given(revision=given.revision + 1, disposition=disposition, decided_by="policy", at_ms=moment.now_ms)
-    part = replace(part, given=new)
+    part = replace(part, given=_next(given, judgement.disposition, judgement.label, moment))
     return Step(part=part, decision=Decision(part=part, judgement=judgement, late=True))
 
 

@@ -90,6 +90,10 @@ def test_a_json_schema_refuses_what_the_code_refuses() -> None:
         "bad-audit-without-a-share",
         "bad-challenge-in-production",
         "bad-stale-without-baseline",
+        "bad-length-without-quantity",
+        "bad-p-chart-of-a-length",
+        "bad-subgroup-without-end",
+        "bad-nonconforming-with-reviews",
     }
     missed = set()
     for path in EXAMPLES:

@@ -104,6 +104,17 @@ def test_late_and_bad_gets_its_disposition_and_waits_for_no_geometry() -> None:
     assert not [record for record in outputs if record.topic == "segment-request.v1"]
 
 
+def test_a_revision_says_what_it_supersedes_and_every_verdict_which_tool_made_the_part() -> None:
+    hello = announced(PART, RULES, MODELS, tool="mould-2")
+    first, second = said((0, hello), GOOD[0], (5, tick()), (5.5, classification(PART, MODELS, "dent")))
+    assert (first.supersedes, first.supersedes_label, first.tool) == (None, None, "mould-2")
+    assert (second.supersedes, second.supersedes_label, second.tool) == ("no_verdict", None, "mould-2")
+    judged, released = said(
+        (0, hello), GOOD[0], (1, classification(PART, MODELS, "dent")), (3, reviewed(PART, revision=1, disposition="pass"))
+    )
+    assert (judged.disposition, judged.label) == (released.supersedes, released.supersedes_label) == ("scrap", "dent")
+
+
 def test_while_something_waits_the_clock_of_the_log_never_goes_back() -> None:
     before = log_of([(-30, HELLO), (-29, tick()), (-40, announced(OTHER, RULES, MODELS))])
     shard, entries = TriageShard(RuleBook(PUBLISHED)), dict[str, bytes | None]()
