@@ -220,8 +220,8 @@ class FailedV1(Message):
 class ReviewedV1(Message):
     """A person's decision. Console -> triage. revision: the one it supersedes; looked_ms: image on the screen.
 
-    supersedes, supersedes_label, announced_at, lot, serial: copied from the verdict of that revision. Triage needs them where it
-    was so long ago that it has forgotten the part.
+    supersedes, supersedes_label, announced_at, captured_at, lot, tool, serial, visit, previous: copied from the verdict of that
+    revision. Triage needs them where it was so long ago that it has forgotten the part.
     """
 
     TYPE = "verdictline.evidence.reviewed.v1"
@@ -240,8 +240,12 @@ class ReviewedV1(Message):
     supersedes: Disposition | None = None
     supersedes_label: Name | None = None
     announced_at: Time | None = None
+    captured_at: Time | None = None
     lot: Text | None = None
+    tool: Text | None = None
     serial: Text | None = None
+    visit: int = Field(default=1, ge=1)
+    previous: Inspection | None = None
 
 
 class TickV1(Message):

@@ -42,7 +42,8 @@ class VerdictV1(Message):
     announced_at: append time of the announcement; decided_at: append time of the record that decided.
     baselines: by view, as announced. false_reject_rate_valid: the policy's alpha holds, because every baseline is active;
     absent where no anomaly model took part. challenge: the answer was known. tool: what made the part, as announced.
-    supersedes, supersedes_label: what the revision before this one said.
+    supersedes, supersedes_label: what the revision before this one said. gate_time: when the gate opens or closes (captured_at +
+    the announced gate_time_s), where the line tells it: after it nothing may be released on the strength of this verdict alone.
     """
 
     TYPE = "verdictline.verdict.verdict.v1"
@@ -71,6 +72,7 @@ class VerdictV1(Message):
     calibration: dict[str, Digest] = Field(default_factory=dict)
     evidence: tuple[UsedV1, ...] = ()
     captured_at: Time | None = None
+    gate_time: Time | None = None
     baselines: dict[Name, BaselineStampV1] = Field(default_factory=dict)
     false_reject_rate_valid: bool | None = None
     challenge: ChallengeStampV1 | None = None

@@ -102,17 +102,19 @@ def _job(job: Job) -> list[Any]:
     stamps = {view: [one.stream, one.baseline, one.state] for view, one in job.baselines.items()}
     challenge = None if job.challenge is None else job.challenge.model_dump(mode="json", exclude_none=True)
     named = (job.acquisition, job.policy, job.model_set, job.frames, job.inspection, job.refused)
-    return [*times, *part, *named, stamps, challenge, job.tool]
+    gate = None if job.gate_time is None else rfc3339(job.gate_time)
+    return [*times, *part, *named, stamps, challenge, job.tool, gate]
 
 
 def _job_of(data: list[Any]) -> Job:
-    """What an earlier program wrote ends before the stamps of baselines, or before the tool."""
-    missing: list[Any] = [{}, None, None][len(data) - 16 :]
-    stamps, challenge, tool = data[16:] + missing
+    """What an earlier program wrote ends before the stamps of baselines, the tool, or the gate."""
+    missing: list[Any] = [{}, None, None, None][len(data) - 16 :]
+    stamps, challenge, tool, gate = data[16:] + missing
     return Job(
         announced_ms=data[0],
         due_ms=data[1],
         captured_at=None if data[2] is None else parse_rfc3339(data[2]),
+        gate_time=None if gate is None else parse_rfc3339(gate),
         inspection=data[14],
         refused=data[15],
         station=data[3],

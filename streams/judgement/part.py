@@ -23,7 +23,7 @@ class Job:
     """The announcement. frames: view -> (width, height) in pixels; announced_ms: append time; due_ms: log time that ends it.
 
     refused: which of the stamped versions nobody knew then: that stays so, whatever is published later.
-    baselines: by view, as announced. challenge: the answer is known.
+    baselines: by view, as announced. challenge: the answer is known. gate_time: None where the line does not tell it.
     """
 
     inspection: str
@@ -41,6 +41,7 @@ class Job:
     policy: str | None = None
     model_set: str | None = None
     captured_at: datetime | None = None
+    gate_time: datetime | None = None
     refused: Refused | None = None
     frames: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     baselines: Mapping[str, BaselineStampV1] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Literal, TypeVar
 
@@ -84,6 +85,7 @@ def announce(message: AnnouncedV1, rules: Rules | Refused, seen_as: str, moment:
         policy=message.policy,
         model_set=message.model_set,
         captured_at=message.captured_at,
+        gate_time=_gate_time(message),
         refused=rules if isinstance(rules, str) else None,
         announced_ms=moment.append_ms,
         due_ms=moment.append_ms + round(message.decide_within_s * 1000),
@@ -94,6 +96,15 @@ def announce(message: AnnouncedV1, rules: Rules | Refused, seen_as: str, moment:
     part = Part(job=job, seen={seen_as: short_digest(message)}, views={view: ViewFacts() for view in job.frames})
     why = _hopeless(message, job, rules)
     return Step(part=part) if why is None else _give_up(part, why, moment)
+
+
+def _gate_time(message: AnnouncedV1) -> datetime | None:
+    if message.gate_time_s is None:
+        return None
+    try:
+        return message.captured_at + timedelta(seconds=message.gate_time_s)
+    except OverflowError:  # beyond the year 9999: no gate
+        return None
 
 
 def announce_unreadable(inspection: InspectionId, product: str, seen: Mapping[str, str], detail: str, moment: Moment) -> Step:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -113,6 +115,36 @@ def test_a_revision_says_what_it_supersedes_and_every_verdict_which_tool_made_th
         (0, hello), GOOD[0], (1, classification(PART, MODELS, "dent")), (3, reviewed(PART, revision=1, disposition="pass"))
     )
     assert (judged.disposition, judged.label) == (released.supersedes, released.supersedes_label) == ("scrap", "dent")
+
+
+def test_a_verdict_says_when_its_gate_is_and_a_restart_does_not_forget_it() -> None:
+    hello = announced(PART, RULES, MODELS, gate_time_s=0.35)
+    log = log_of([(0, hello), *GOOD, (5, reviewed(PART, 1, "scrap"))])
+    shard, entries = TriageShard(RuleBook(PUBLISHED)), dict[str, bytes | None]()
+    for record in log[:2]:
+        entries |= shard.step(record).changed
+    restored = TriageShard(RuleBook(PUBLISHED))
+    for key, value in entries.items():
+        restored.restore(key, value)
+    gate = hello.captured_at + timedelta(milliseconds=350)
+    for one in (shard, restored):
+        given = verdicts([output for record in log[2:] for output in one.step(record).outputs])
+        assert [verdict.gate_time for verdict in given] == [gate, gate]
+    assert [verdict.gate_time for verdict in said((0, HELLO), *GOOD)] == [None]
+
+
+def test_a_gate_that_no_calendar_has_costs_no_verdict() -> None:
+    (verdict,) = said((0, announced(PART, RULES, MODELS, gate_time_s=1e300)), *GOOD)
+    assert (verdict.disposition, verdict.gate_time) == ("pass", None)
+
+
+def test_state_of_a_program_that_knew_no_gate_is_read() -> None:
+    part = triage.announce(
+        announced(PART, RULES, MODELS, tool="m2"), "unknown_policy", "x", triage.Moment(now_ms=1, append_ms=1, offset=1)
+    ).part
+    older = json.loads(memory.dump(part))
+    assert older["p"].pop() is None
+    assert memory.load(json.dumps(older).encode()) == part
 
 
 def test_while_something_waits_the_clock_of_the_log_never_goes_back() -> None:
@@ -293,14 +325,16 @@ def test_a_review_of_another_revision_is_stale_and_kept_as_a_dead_letter() -> No
 
 def test_after_ten_minutes_only_the_number_is_left_and_a_review_still_counts() -> None:
     shot = from_millis(T0_MS)
-    later = reviewed(PART, 1, "scrap", announced_at=shot, supersedes="pass", serial="S1")
+    copied = {"announced_at": shot, "captured_at": shot, "serial": "S1", "tool": "m2", "visit": 2, "previous": OTHER}
+    later = reviewed(PART, 1, "scrap", supersedes="pass", **copied)
     events = [(0.0, HELLO), *GOOD, (600.3, tick()), (601.0, HELLO), (601.1, GOOD[0][1])]
     outputs, shard = play(log_of([*events, (900, reviewed(PART, 1, "scrap", who="bob")), (901, later), (902, later)]), PUBLISHED)
     assert (shard.tally.copies["announced"], shard.tally.copies["anomaly"], shard.tally.copies["reviewed"]) == (1, 1, 1)
     assert dead(outputs) == ["forgotten"]
     first, second = verdicts(outputs)
     assert (first.disposition, second.disposition, second.revision) == ("pass", "scrap", 2)
-    assert (codes(second), second.announced_at) == (["containment", "person"], shot)
+    assert codes(second) == ["containment", "person"]
+    assert {name: getattr(second, name) for name in copied} == copied
     stale = reviewed(PART, 1, "pass", announced_at=shot, who="eve")
     again = reviewed(PART, 2, "pass", announced_at=shot, who="eve")
     more = log_of([(2000, stale), (2001, again), (7 * 86400 + 3000, tick())])
