@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from schemas.ids import Digest
 
+_CLOSE = 1e-14  # of a continued fraction: relative
 _SLACK = 1e-9  # .07 x 100 is 7.000000000000001: a rank must not depend on it
 
 
@@ -62,8 +63,19 @@ def upper_bound(events: int, n: int, confidence: float = 0.95) -> float:
     low, high = events / n, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(events, n, middle) > 1 - confidence else (low, middle)
+        low, high = (middle, high) if at_most(events, n, middle) > 1 - confidence else (low, middle)
     return high
+
+
+def at_most(events: int, n: int, p: float) -> float:
+    """The binomial distribution function for 0 <= events < n, 0 < p < 1: an incomplete beta integral.
+
+    Its continued fraction (M. Abramowitz, I. Stegun, 26.5.8) needs some sqrt(n) terms, where a sum needs n.
+    """
+    mean = (n - events) / (n + 1)  # of the beta distribution: the fraction converges below it
+    if 1 - p <= mean:
+        return _beta(n - events, events + 1, 1 - p, p)
+    return 1 - _beta(events + 1, n - events, p, 1 - p)
 
 
 def false_reject_bound(alpha: float, n: int, confidence: float = 0.95) -> float:
@@ -80,9 +92,18 @@ def calibration_digest(calibration: Sequence[float]) -> Digest:
     return hashlib.sha256(json.dumps(list(calibration), separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
-def _at_most(events: int, n: int, p: float) -> float:
-    """The binomial distribution function, 0 < p < 1, summed from its largest term downwards to keep precision."""
-    log_p, log_q = math.log(p), math.log1p(-p)
-    top = math.lgamma(n + 1)
-    terms = (top - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * log_p + (n - k) * log_q for k in range(events + 1))
-    return math.fsum(math.exp(term) for term in terms)
+def _beta(a: float, b: float, x: float, y: float) -> float:
+    """The regularised incomplete beta integral up to x = 1 - y, by W. Lentz's method (Applied Optics 15 (1976) 668)."""
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    value, m, change = d, 0, 0.0
+    while abs(change - 1) > _CLOSE:
+        m += 1
+        change = 1.0
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d, c = 1 / (1 + term * d), 1 + term / c
+            change *= c * d
+        value *= change
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(y)
+    return math.exp(scale) * value / a

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from streams.judgement.conformal import upper_bound
+
 QUANTILES = (0.1, 0.5, 0.9, 0.95)
 _Z = 1.96
 
@@ -42,6 +44,16 @@ def share(events: int, n: int, deff: float = 1.0) -> Share:
     centre = (rate + _Z * _Z / (2 * size)) / (1 + _Z * _Z / size)
     width = _Z / (1 + _Z * _Z / size) * math.sqrt(rate * (1 - rate) / size + (_Z / (2 * size)) ** 2)
     return Share(events=events, n=n, value=rate, low=max(0.0, centre - width), high=min(1.0, centre + width))
+
+
+def exact_share(events: int, n: int, confidence: float = 0.95) -> Share:
+    """Clopper and Pearson's interval: never shorter than it says. Raises ValueError where events is not in 0..n."""
+    if n == 0 and events == 0:
+        return Share(events=0, n=0, value=None, low=0.0, high=1.0)
+    side = (1 + confidence) / 2
+    return Share(
+        events=events, n=n, value=events / n, low=1 - upper_bound(n - events, n, side), high=upper_bound(events, n, side)
+    )
 
 
 def located(edges: Sequence[float], counts: Sequence[float], q: float) -> float | None:

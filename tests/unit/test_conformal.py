@@ -34,7 +34,7 @@ def test_a_rate_that_does_not_exist_is_refused_with_numbers() -> None:
 
 
 def test_bound_is_clopper_pearson() -> None:
-    for events, n in ((0, 10), (1, 99), (7, 150), (40, 2000), (1999, 2000)):
+    for events, n in ((0, 10), (1, 99), (7, 150), (40, 2000), (1999, 2000), (30_000, 1_000_000), (999_000, 1_000_000)):
         assert upper_bound(events, n) == pytest.approx(beta.ppf(0.95, events + 1, n - events), abs=1e-9)
     assert upper_bound(5, 5) == 1
     assert false_reject_bound(0.01, 99) == pytest.approx(beta.ppf(0.95, 1, 99), abs=1e-9)

@@ -60,7 +60,7 @@ class AttributeLimits:
     d2: float
     subgroups: tuple[str, ...]
     removed: tuple[Removal, ...] = ()
-    k_sigma: float = K_SIGMA
+    k_sigma: float = K_SIGMA  # 3, or what the chart's owner chose: `replace(limits, k_sigma=...)`
 
     @property
     def sigma_z_subgroups(self) -> int:
@@ -128,8 +128,13 @@ def z_at(chart: AttributeChart, center: float, count: Count) -> float | None:
 
 
 def z_of(limits: AttributeLimits, count: Count) -> float | None:
-    """The plain z of a subgroup: `z_of(...) / limits.width` is what rules act on. None for a subgroup without a part."""
+    """The plain z of a subgroup, which is published. None for a subgroup without a part. Rules act on `rules_z` of it."""
     return z_at(limits.chart, limits.center, checked(limits.chart, count))
+
+
+def rules_z(limits: AttributeLimits, z: float | None) -> float | None:
+    """z / width, on the scale on which this chart's limit is 3."""
+    return None if z is None else z / limits.width * (K_SIGMA / limits.k_sigma)
 
 
 def band(limits: AttributeLimits, size: float) -> Band:

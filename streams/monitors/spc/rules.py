@@ -2,7 +2,8 @@
 
 Nelson's rules 1 to 4 (L. Nelson, J. Quality Technology 16 (1984) 237) and the four of Western Electric (1956). Strict: a point on
 a limit is inside it, a point on the centre line breaks a run, a tie breaks a trend and an alternation. A rule speaks at every
-point at which it holds; `again` tells a continued signal from a new one. A stage break starts from `RulesState()`.
+point at which it holds; `again` tells a continued signal from a new one. A stage break starts from `RulesState()`. Zone rules
+take a symmetric distribution for granted: they are for measurements, `rules_for` refuses them for counts.
 """
 
 from __future__ import annotations
@@ -11,18 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-Rule = Literal["nelson_1", "nelson_2", "nelson_3", "nelson_4", "weco_1", "weco_2", "weco_3", "weco_4"]
-RuleSet = Literal["nelson_1", "nelson_1_2", "nelson_1_3", "nelson_1_4", "nelson_1_2_3_4", "weco_1_4", "weco_1_2_3_4"]
+Rule = Literal["nelson_1", "nelson_2", "nelson_3", "nelson_4", "weco_1", "weco_two_of_three", "weco_four_of_five", "weco_eight"]
+RuleSet = Literal["nelson_1", "nelson_1_2", "nelson_1_2_3", "nelson_1_2_3_4", "weco_1_2", "zone"]
 Direction = Literal["high", "low", "both"]
 
 RULE_SETS: Mapping[RuleSet, tuple[Rule, ...]] = {
     "nelson_1": ("nelson_1",),
     "nelson_1_2": ("nelson_1", "nelson_2"),
-    "nelson_1_3": ("nelson_1", "nelson_3"),
-    "nelson_1_4": ("nelson_1", "nelson_4"),
+    "nelson_1_2_3": ("nelson_1", "nelson_2", "nelson_3"),
     "nelson_1_2_3_4": ("nelson_1", "nelson_2", "nelson_3", "nelson_4"),
-    "weco_1_4": ("weco_1", "weco_4"),
-    "weco_1_2_3_4": ("weco_1", "weco_2", "weco_3", "weco_4"),
+    "weco_1_2": ("weco_1", "weco_eight"),
+    "zone": ("weco_1", "weco_two_of_three", "weco_four_of_five", "weco_eight"),
 }
 DEFAULT: RuleSet = "nelson_1_2"
 POINTS: Mapping[Rule, int] = {  # how many points back from the last one, the last included, make the pattern
@@ -31,11 +31,12 @@ POINTS: Mapping[Rule, int] = {  # how many points back from the last one, the la
     "nelson_3": 6,
     "nelson_4": 14,
     "weco_1": 1,
-    "weco_2": 3,
-    "weco_3": 5,
-    "weco_4": 8,
+    "weco_two_of_three": 3,
+    "weco_four_of_five": 5,
+    "weco_eight": 8,
 }
-ZONE_RULES = frozenset({"weco_2", "weco_3"})  # they take a symmetric distribution for granted, which counts do not have
+RUNS: frozenset[Rule] = frozenset({"nelson_2", "weco_eight"})
+ZONES: frozenset[Rule] = frozenset({"weco_two_of_three", "weco_four_of_five"})
 _TOUCHES = 1e-9  # rounding must not carry a point over a line that it lies on
 
 
@@ -88,7 +89,7 @@ class RulesState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSignal:
-    """A rule that holds at the last point. points: how many, counted back from it; again: it held at the point before too."""
+    """A rule that holds at the last point. points: how many at most, counted back from it; again: it held before it too."""
 
     rule_set: RuleSet
     rule: Rule
@@ -97,11 +98,19 @@ class RuleSignal:
     again: bool
 
 
+def rules_for(rule_set: RuleSet, *, counts: bool) -> tuple[Rule, ...]:
+    """The rules of a set. Raises ValueError for zone rules on a chart of counts, which are skewed."""
+    rules = RULE_SETS[rule_set]
+    if counts and ZONES.intersection(rules):
+        raise ValueError(f"rule set {rule_set} has zone rules, which counts are too skewed for: take nelson_1_2 or weco_1_2")
+    return rules
+
+
 def rules_step(state: RulesState, z: float | None, rule_set: RuleSet = DEFAULT) -> tuple[RulesState, tuple[RuleSignal, ...]]:
     """One more point. z: over the chart's width; None is a subgroup without a part: no point, and nothing changes."""
     if z is None:
         return state, ()
-    counters = counted(state.counters, Step(zone_of(z), direction_of(state.last, z)), rule_set)
+    counters = counted(state.counters, Step(zone_of(z), direction_of(state.last, z)), RULE_SETS[rule_set])
     before = state.counters.held
     signals = tuple(
         RuleSignal(rule_set=rule_set, rule=rule, direction=to, points=POINTS[rule], again=(rule, to) in before)
@@ -134,15 +143,14 @@ def direction_of(last: float | None, z: float) -> int:
     return 1 if z > last else -1
 
 
-def counted(counters: Counters, step: Step, rule_set: RuleSet) -> Counters:
+def counted(counters: Counters, step: Step, rules: Sequence[Rule]) -> Counters:
     """The counters after one more point, with the rules that hold there."""
-    rules = RULE_SETS[rule_set]
-    longest = max((POINTS[rule] for rule in rules if rule in ("nelson_2", "weco_4")), default=0)
+    longest = max((POINTS[rule] for rule in rules if rule in RUNS), default=0)
     after = Counters(
         run=_run(counters.run, step.zone, longest),
         trend=_trend(counters.trend, step.direction) if "nelson_3" in rules else 0,
         turns=_turns(counters.turns, step.direction) if "nelson_4" in rules else 0,
-        zones=(*counters.zones, _side(step.zone) * max(0, min(abs(step.zone) - 1, 2)))[-5:] if "weco_3" in rules else (),
+        zones=(*counters.zones, _side(step.zone) * max(0, min(abs(step.zone) - 1, 2)))[-5:] if ZONES.intersection(rules) else (),
     )
     held = tuple((rule, to) for rule in rules for to in _holds(rule, after, step.zone))
     return after._replace(zones=after.zones[-4:], held=held)
@@ -169,13 +177,13 @@ def _turns(turns: int, direction: int) -> int:
 def _holds(rule: Rule, after: Counters, zone: int) -> Sequence[Direction]:
     if rule in ("nelson_1", "weco_1"):
         return _toward(zone, abs(zone) == 4)
-    if rule in ("nelson_2", "weco_4"):
+    if rule in RUNS:
         return _toward(after.run, abs(after.run) == POINTS[rule])
     if rule == "nelson_3":
         return _toward(after.trend, abs(after.trend) == POINTS[rule])
     if rule == "nelson_4":
         return ("both",) if abs(after.turns) == POINTS[rule] else ()
-    level = 2 if rule == "weco_2" else 1
+    level = 2 if rule == "weco_two_of_three" else 1
     return _zoned(after.zones[-POINTS[rule] :], level, needed=POINTS[rule] - 1)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.ids import InspectionId
-from streams.judgement.conformal import upper_bound
+from streams.monitors.shares import exact_share
 from streams.workbench.fleet import Usage
 from streams.workbench.observer import DISPOSITIONS, Observer, Truth, outcome, quantile, rows_by_product
 
@@ -62,9 +62,8 @@ def _product(observer: Observer, truth: Callable[[InspectionId], Truth], product
 
 
 def _interval(count: int, of: int) -> list[float] | None:
-    if not of:
-        return None
-    return [round(1 - upper_bound(of - count, of, 0.975), 4), round(upper_bound(count, of, 0.975), 4)]
+    exact = exact_share(count, of)
+    return [round(exact.low, 4), round(exact.high, 4)] if of else None
 
 
 def rendered(data: Mapping[str, Any], note: str) -> RenderableType:

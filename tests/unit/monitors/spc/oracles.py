@@ -32,3 +32,11 @@ NHS = counts([int(pair.split("/")[0]) for pair in _NHS.split()], [int(pair.split
 WAFERS = counts(words("16 14 28 16 12 20 10 12 10 17 19 17 14 16 15 13 14 16 11 20 11 19 16 31 13"), 1)
 # Defects of dyed cloth on so many units: Montgomery; R qcc.
 CLOTH = counts(words("14 12 20 11 7 10 21 16 19 23"), [10, 8, 13, 10, 9.5, 10, 12, 10.5, 12, 12.5])
+# Flow rate, individuals: NIST e-Handbook 6.3.2.2.
+FLOW = [float(word) for word in "49.6 47.6 49.9 51.3 47.8 51.2 52.6 52.4 53.6 52.1".split()]
+# Piston rings, mm, five a subgroup; thousandths above 73.9: Montgomery; R qcc.
+_RINGS = """130 102 119 92 108; 95 92 101 111 104; 88 124 121 105 102; 102 96 93 115 109; 92 107 115 89 114; 109 94 97 85 93;
+95 106 94 100 105; 85 103 93 115 88; 108 95 109 105 104; 98 100 90 107 95; 94 98 94 95 90; 104 100 107 100 96; 83 102 98 97 112;
+106 67 94 100 84; 112 114 98 99 107; 100 84 105 98 96; 94 112 86 105 107; 106 110 118 103 100; 84 102 103 105 97;
+100 110 113 120 103; 88 101 109 105 96; 104 99 90 106 109; 110 89 90 109 114; 115 108 93 100 110; 82 84 95 117 113"""
+RINGS = [[73.9 + k / 1000 for k in words(row)] for row in _RINGS.split(";")]

@@ -20,9 +20,11 @@ from streams.monitors.spc.attributes import (
     Removal,
     band,
     plotted,
+    rules_z,
     z_of,
 )
 from streams.monitors.spc.phase_one import beyond, fit_attributes, propose
+from streams.monitors.spc.rules import rules_run
 from tests.unit.monitors.spc.oracles import CLOTH, NHS, ORANGE, ORANGE_AFTER, PEACHES, WAFERS, counts
 
 
@@ -125,6 +127,15 @@ def test_ten_subgroups_never_tighten_a_limit_and_fifty_do() -> None:
     assert fitted.sigma_z == fitted.width
     assert fitted.width < 1
     assert band(fitted, 10).ucl < band(fitted, 10).plain_ucl
+
+
+def test_another_k_sigma_moves_the_limits_and_rule_1_with_them() -> None:
+    limits = replace(fit_attributes("c", WAFERS), k_sigma=2.0)
+    drawn = band(limits, 1)
+    assert (drawn.lcl, drawn.ucl) == (8, 24)
+    assert beyond(limits, WAFERS) == ("3", "24")
+    signals = rules_run([rules_z(limits, z_of(limits, one)) for one in WAFERS], "nelson_1")
+    assert tuple(str(i) for i, found in enumerate(signals, start=1) if found) == ("3", "24")
 
 
 def test_proposals_are_what_the_book_removed_and_nothing_is_removed_by_itself() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.monitors.spc.rules import POINTS, RULE_SETS, Rule, RuleSet, RulesState, rules_run, rules_step
+from streams.monitors.spc.rules import POINTS, RULE_SETS, Rule, RuleSet, RulesState, rules_for, rules_run, rules_step
 
 UP, DOWN = "high", "low"
 
@@ -32,7 +32,7 @@ def test_rule_1_is_strictly_beyond_three() -> None:
 def test_rule_2_is_nine_on_a_side_and_the_western_electric_one_eight() -> None:
     assert first([0.5] * 9, "nelson_2", "nelson_1_2") == (9, UP)
     assert first([-0.5] * 8, "nelson_2", "nelson_1_2") is None
-    assert first([-0.5] * 8, "weco_4", "weco_1_4") == (8, DOWN)
+    assert first([-0.5] * 8, "weco_eight", "weco_1_2") == (8, DOWN)
     assert first([0.5] * 8 + [-0.5] + [0.5] * 8, "nelson_2", "nelson_1_2") is None
 
 
@@ -42,25 +42,25 @@ def test_a_point_on_the_centre_line_breaks_a_run() -> None:
 
 
 def test_rule_3_is_six_points_and_ties_break_it() -> None:
-    assert first([-1.0, -0.5, 0.1, 0.2, 0.3, 0.4], "nelson_3", "nelson_1_3") == (6, UP)
-    assert first([1.0, 0.5, 0.1, -0.2, -0.3, -0.4], "nelson_3", "nelson_1_3") == (6, DOWN)
-    assert first([-1.0, -0.5, 0.1, 0.1, 0.2, 0.3, 0.4], "nelson_3", "nelson_1_3") is None
+    assert first([-1.0, -0.5, 0.1, 0.2, 0.3, 0.4], "nelson_3", "nelson_1_2_3") == (6, UP)
+    assert first([1.0, 0.5, 0.1, -0.2, -0.3, -0.4], "nelson_3", "nelson_1_2_3") == (6, DOWN)
+    assert first([-1.0, -0.5, 0.1, 0.1, 0.2, 0.3, 0.4], "nelson_3", "nelson_1_2_3") is None
 
 
 def test_rule_4_is_fourteen_alternating_points_and_ties_break_it() -> None:
     zs = [0.5, -0.5] * 7
-    assert first(zs, "nelson_4", "nelson_1_4") == (14, "both")
-    assert first(zs[:13], "nelson_4", "nelson_1_4") is None
-    assert first([*zs[:7], zs[6], *zs[7:]], "nelson_4", "nelson_1_4") is None
+    assert first(zs, "nelson_4", "nelson_1_2_3_4") == (14, "both")
+    assert first(zs[:13], "nelson_4", "nelson_1_2_3_4") is None
+    assert first([*zs[:7], zs[6], *zs[7:]], "nelson_4", "nelson_1_2_3_4") is None
 
 
 def test_zone_rules_need_the_last_point_among_those_beyond_on_its_side() -> None:
-    assert first([2.1, 0.0, 2.1], "weco_2", "weco_1_2_3_4") == (3, UP)
-    assert first([2.1, 0.0, -2.1], "weco_2", "weco_1_2_3_4") is None
-    assert first([2.1, 2.1, 0.0], "weco_2", "weco_1_2_3_4") == (2, UP)
-    assert len([s for s in rules_run([2.1, 2.1, 0.0], "weco_1_2_3_4")[2] if s.rule == "weco_2"]) == 0
-    assert first([-1.1, -1.1, 0.0, -1.1, -1.1], "weco_3", "weco_1_2_3_4") == (5, DOWN)
-    assert first([-1.1, -1.1, 0.0, -0.9, -1.1, -1.0], "weco_3", "weco_1_2_3_4") is None
+    assert first([2.1, 0.0, 2.1], "weco_two_of_three", "zone") == (3, UP)
+    assert first([2.1, 0.0, -2.1], "weco_two_of_three", "zone") is None
+    assert first([2.1, 2.1, 0.0], "weco_two_of_three", "zone") == (2, UP)
+    assert len([s for s in rules_run([2.1, 2.1, 0.0], "zone")[2] if s.rule == "weco_two_of_three"]) == 0
+    assert first([-1.1, -1.1, 0.0, -1.1, -1.1], "weco_four_of_five", "zone") == (5, DOWN)
+    assert first([-1.1, -1.1, 0.0, -0.9, -1.1, -1.0], "weco_four_of_five", "zone") is None
 
 
 def test_a_signal_that_goes_on_says_so() -> None:
@@ -97,18 +97,18 @@ SETS = st.sampled_from(list(RULE_SETS))
 def whole(zs: list[float], rule: Rule) -> str | None:
     """The rule at the last point of a series, from its definition over the whole series."""
     tail = zs[-POINTS[rule] :]
-    if len(tail) < POINTS[rule] and rule not in ("weco_2", "weco_3"):
+    if len(tail) < POINTS[rule] and rule not in ("weco_two_of_three", "weco_four_of_five"):
         return None
     steps = [(b > a) - (b < a) for a, b in pairwise(tail)]
     if rule in ("nelson_1", "weco_1"):
         return (UP if tail[0] > 0 else DOWN) if abs(tail[0]) > 3 else None
-    if rule in ("nelson_2", "weco_4"):
+    if rule in ("nelson_2", "weco_eight"):
         return UP if all(z > 0 for z in tail) else DOWN if all(z < 0 for z in tail) else None
     if rule == "nelson_3":
         return UP if set(steps) == {1} else DOWN if set(steps) == {-1} else None
     if rule == "nelson_4":
         return "both" if all(a * b == -1 for a, b in pairwise(steps)) else None
-    line = 2 if rule == "weco_2" else 1
+    line = 2 if rule == "weco_two_of_three" else 1
     for sign, name in ((1, UP), (-1, DOWN)):
         if sign * tail[-1] > line and sum(sign * z > line for z in tail) >= POINTS[rule] - 1:
             return name
@@ -148,3 +148,10 @@ def test_mirrored_points_give_mirrored_signals(rule_set: RuleSet) -> None:
     assert [[(s.rule, turned[s.direction]) for s in signals] for signals in there] == [
         [(s.rule, s.direction) for s in signals] for signals in back
     ]
+
+
+def test_counts_have_no_zone_rules() -> None:
+    assert rules_for("zone", counts=False) == RULE_SETS["zone"]
+    assert rules_for("weco_1_2", counts=True) == ("weco_1", "weco_eight")
+    with pytest.raises(ValueError, match="zone rules"):
+        rules_for("zone", counts=True)

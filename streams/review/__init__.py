@@ -1,0 +1,1 @@
+"""People who look at parts: how well they agree. Knows no page and no stream."""
