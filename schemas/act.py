@@ -14,7 +14,7 @@ class ActV1(Message):
     """A recorded act. Whoever publishes a version or moves a pointer -> everyone who asks later."""
 
     TYPE = "verdictline.act.act.v1"
-    act: Literal["policy_in_force", "model_set_in_force", "baseline_in_force", "baseline_retired"]
+    act: Literal["policy_in_force", "model_set_in_force", "baseline_in_force", "baseline_retired", "taxonomy_in_force"]
     where: Annotated[str, StringConstraints(pattern=r"^current/.+", max_length=300)]
     digest: Digest
     who: Text

@@ -97,10 +97,18 @@ class BaselineRuleV1(Message):
     certificate_tool_changes: int | None = Field(default=None, ge=1)
 
 
+class AuditStepV1(Message):
+    """Of the passes whose smallest p-value (over the views) is at most p_at_most, this share goes to blind review."""
+
+    p_at_most: float = Field(gt=0, le=1)
+    audit_fraction: float = Field(gt=0, le=1)
+
+
 class PolicyV1(Message):
     """The rules for a product, or for a product at one station. Engineers -> gateway, triage. Its digest is its version.
 
     unknown: what a normal part of unknown class gets. audit_fraction: share of the passes sent to blind review.
+    audit_steps: larger shares of the stranger passes, from the strangest on; the first step that holds counts.
     """
 
     TYPE = "verdictline.policy.policy.v1"
@@ -109,6 +117,7 @@ class PolicyV1(Message):
     title: Text
     decide_within_s: float = Field(default=5, gt=0, le=3600)
     audit_fraction: Share = 0
+    audit_steps: tuple[AuditStepV1, ...] | None = Field(default=None, min_length=1, max_length=20)
     views: Literal["strictest"] = "strictest"
     anomaly: AnomalyRuleV1 | None = None
     unknown: Literal["pass", "rework", "scrap", "review"] = "review"
@@ -122,6 +131,16 @@ class PolicyV1(Message):
             raise ValueError(f"classes.{GOOD}.disposition is {self.classes[GOOD].disposition!r}: the OK class passes")
         if any(rule.geometry for rule in self.classes.values()) and self.geometry is None:
             raise ValueError("a class says geometry: true, but there is no geometry section")
+        return self
+
+    @model_validator(mode="after")
+    def every_pass_may_be_audited(self) -> PolicyV1:
+        steps = self.audit_steps or ()
+        if steps and (self.anomaly is None or self.audit_fraction == 0):
+            raise ValueError("audit_steps need p-values (anomaly) and an audit_fraction above 0 for all other passes")
+        limits, shares = [one.p_at_most for one in steps], [*(one.audit_fraction for one in steps), self.audit_fraction]
+        if limits != sorted(set(limits)) or shares != sorted(shares, reverse=True):
+            raise ValueError("audit_steps: p_at_most rises from step to step, and no stranger pass has a smaller share")
         return self
 
 

@@ -28,10 +28,12 @@ from schemas.evidence import (
     SegmentationV1,
     TickV1,
 )
+from schemas.label import LabelV1
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from schemas.segment_request import SegmentRequestV1
 from schemas.spc import LimitsActV1, LimitsV1, PlanV1, SignalV1, StageBreakV1, SubgroupV1
+from schemas.taxonomy import ClassProposalV1, TaxonomyPointerV1, TaxonomyV1
 from schemas.verdict import VerdictV1
 
 CAPTURE = "capture.v1"
@@ -42,9 +44,11 @@ VERDICT = "verdict.v1"
 DRIFT = "drift.v1"
 CHALLENGE = "challenge.v1"
 SPC = "spc.v1"
+LABEL = "label.v1"
 POLICY = "policy.v1"
 MODEL_SET = "model-set.v1"
 BASELINE = "baseline.v1"
+TAXONOMY = "taxonomy.v1"
 ACT = "act.v1"
 TRIAGE_STATE = "triage-state.v1"
 DRIFT_TICK = "tick.drift"
@@ -132,6 +136,7 @@ TOPICS: tuple[Topic, ...] = (
         messages=(PlanV1, LimitsActV1, StageBreakV1, SubgroupV1, LimitsV1, SignalV1),
         retention_ms=10 * 365 * _DAY_MS,
     ),
+    Topic(name=LABEL, key="station", messages=(LabelV1,), retention_ms=10 * 365 * _DAY_MS),
     Topic(
         name=POLICY,
         key="digest, or current/<product>[/<station>]",
@@ -153,6 +158,15 @@ TOPICS: tuple[Topic, ...] = (
         name=BASELINE,
         key="digest, current/<stream>, or state/<stream>",
         messages=(BaselineV1, BaselinePointerV1, BaselineStateV1),
+        partitions=1,
+        cleanup="compact",
+        by_station=False,
+        max_bytes=4 * MIB,
+    ),
+    Topic(
+        name=TAXONOMY,
+        key="digest, current/<product>, or proposal/<id>",
+        messages=(TaxonomyV1, TaxonomyPointerV1, ClassProposalV1),
         partitions=1,
         cleanup="compact",
         by_station=False,

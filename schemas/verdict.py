@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.common import Disposition, Message, ModelRef, Purpose, Stage, Text, Time
+from schemas.common import Disposition, Message, ModelRef, Purpose, Share, Stage, Text, Time
 from schemas.evidence import BaselineStampV1, ChallengeStampV1, InstanceV1, Reason
 from schemas.ids import Digest, Inspection, Name, Station
 
@@ -38,7 +38,8 @@ class VerdictV1(Message):
     """One verdict. Effective is the highest revision of an inspection.
 
     label: the accepted class or `unknown`, of the view that decided. late: after the deadline a machine never releases.
-    audit: this pass was drawn for blind review. calibration: digest of the calibration scores, per view.
+    audit: this pass was drawn for blind review; audit_probability: how likely that was, on every pass that could be drawn.
+    calibration: digest of the calibration scores, per view.
     announced_at: append time of the announcement; decided_at: append time of the record that decided.
     baselines: by view, as announced. false_reject_rate_valid: the policy's alpha holds, because every baseline is active;
     absent where no anomaly model took part. challenge: the answer was known. tool: what made the part, as announced.
@@ -67,6 +68,7 @@ class VerdictV1(Message):
     who: Text | None = None
     late: bool = False
     audit: bool = False
+    audit_probability: Share | None = None
     policy: Digest | None = None
     model_set: Digest | None = None
     calibration: dict[str, Digest] = Field(default_factory=dict)

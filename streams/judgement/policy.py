@@ -10,7 +10,6 @@ Knows no time, no Kafka and no revision.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from schemas.common import Disposition
@@ -19,7 +18,7 @@ from streams.judgement.facts import UNKNOWN, Asked, Code, Judgement, Kind, ViewF
 from streams.judgement.rules import LEAST_OK_PARTS, Rules, check, rules_of
 from streams.judgement.severity import Severity, severity
 
-__all__ = ["Rules", "accept", "check", "drawn_for_audit", "geometry_wanted", "judge", "judge_view", "rules_of"]
+__all__ = ["Rules", "accept", "check", "geometry_wanted", "judge", "judge_view", "rules_of"]
 
 
 def accept(rules: Rules, probabilities: Mapping[str, float], offset: int) -> Kind:
@@ -70,12 +69,6 @@ def judge(rules: Rules, views: Mapping[str, ViewFacts]) -> Judgement:
         return Judgement(disposition="pass", label=decided.label, reasons=_pass_reasons(judged))
     reasons = [why for one in judged.values() if one.disposition != "pass" for why in one.reasons]
     return Judgement(disposition=decided.disposition, label=decided.label, reasons=tuple(reasons))
-
-
-def drawn_for_audit(inspection: str, fraction: float) -> bool:
-    """Whether this pass goes to blind review: by a hash of the id, so that a replay draws the same parts."""
-    drawn = int.from_bytes(hashlib.blake2b(inspection.encode(), digest_size=8, person=b"audit").digest(), "big")
-    return drawn < fraction * 2**64
 
 
 def _by_table(rules: Rules, view: str, facts: ViewFacts) -> tuple[Disposition, Why]:

@@ -13,11 +13,12 @@ from schemas.evidence import ReviewedV1
 from schemas.ids import evidence_id, verdict_id
 from schemas.segment_request import SegmentRequestV1
 from schemas.verdict import UsedV1, VerdictV1, WhyV1
+from streams.judgement.audit import audit_probability, drawn_for_audit
 from streams.judgement.facts import UNKNOWN, ViewFacts, Why
 from streams.judgement.part import Given, Part
-from streams.judgement.policy import drawn_for_audit, geometry_wanted
+from streams.judgement.policy import geometry_wanted
 from streams.judgement.rules import Rules
-from streams.judgement.standing import audit_share, rate_is_valid
+from streams.judgement.standing import rate_is_valid
 from streams.judgement.triage import Decision, Moment, contained
 
 
@@ -26,6 +27,7 @@ def verdict_of(decision: Decision, rules: Rules | None, moment: Moment) -> Verdi
     part, judgement, review = decision.part, decision.judgement, decision.review
     job, given = part.job, _given(part)
     passed = given.disposition == "pass" and review is None
+    likely = audit_probability(rules, part) if passed and rules is not None else 0.0
     return VerdictV1(
         inspection=job.inspection,
         revision=given.revision,
@@ -46,7 +48,8 @@ def verdict_of(decision: Decision, rules: Rules | None, moment: Moment) -> Verdi
         decided_by=given.decided_by,
         who=review.who if review else None,
         late=decision.late,
-        audit=passed and rules is not None and drawn_for_audit(job.inspection, audit_share(rules, job)),
+        audit=drawn_for_audit(job.inspection, likely),
+        audit_probability=likely or None,
         policy=job.policy,
         model_set=job.model_set,
         calibration={view: found for view in sorted(part.views) if rules and (found := rules.calibration(view))},

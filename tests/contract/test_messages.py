@@ -94,6 +94,21 @@ def test_a_json_schema_refuses_what_the_code_refuses() -> None:
         "bad-p-chart-of-a-length",
         "bad-subgroup-without-end",
         "bad-nonconforming-with-reviews",
+        "bad-no-answer",
+        "bad-class-of-a-good-part",
+        "bad-class-of-no-taxonomy",
+        "bad-one-view-means-two",
+        "bad-withdraws-another-parts-label",
+        "bad-audit-without-its-probability",
+        "bad-class-called-good",
+        "bad-two-of-one-name",
+        "bad-split-into-one",
+        "bad-acts-from-nowhere",
+        "bad-class-that-vanished",
+        "bad-neither-label-nor-name",
+        "bad-borderline-of-another-cluster",
+        "bad-audit-leaves-passes-out",
+        "bad-audit-steps-go-down",
     }
     missed = set()
     for path in EXAMPLES:

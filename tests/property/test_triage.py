@@ -47,6 +47,8 @@ RULES = policy(
         "dent": {"threshold": 0.8, "disposition": "scrap"},
     },
     baseline={"suspect": {"do": "audit", "audit_fraction": 0.5}, "stale": {"do": "hold"}},
+    audit_fraction=0.1,
+    audit_steps=[{"p_at_most": 0.2, "audit_fraction": 0.5}],
 )
 PUBLISHED = Published(RULES, MODELS)
 PARTS = tuple(f"{STATION}:1700000000000-{n:012d}" for n in range(3))

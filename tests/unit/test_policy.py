@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unprocessable
 from streams.judgement.facts import Kind, Shape, Strangeness, ViewFacts
-from streams.judgement.policy import accept, check, drawn_for_audit, geometry_wanted, judge, judge_view, rules_of
+from streams.judgement.policy import accept, check, geometry_wanted, judge, judge_view, rules_of
 from streams.judgement.region import heat_map, prepared_region, strange_region
 from tests.helpers.judgement import heat_text, instance, model_set, policy
 
@@ -164,13 +163,6 @@ def test_the_strictest_view_wins() -> None:
     assert (judged.disposition, judged.label) == ("rework", "scratch")
     assert [(why.view, why.code) for why in judged.reasons] == [("v1", "unknown_defect"), ("v2", "defect")]
     assert judge(rules, {"v1": facts(0.1, "good"), "v2": facts(0.1, "good")}).disposition == "pass"
-
-
-def test_audit_draws_its_share_and_always_the_same_parts() -> None:
-    drawn = Counter(drawn_for_audit(f"a/b/c:1-{n:012d}", 0.1) for n in range(20_000))
-    assert drawn[True] == pytest.approx(2000, abs=150)
-    assert not drawn_for_audit("a/b/c:1-000000000000", 0)
-    assert drawn_for_audit("a/b/c:1-000000000000", 1)
 
 
 @pytest.mark.parametrize(
