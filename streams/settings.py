@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     None: inside the state folder. cache: where downloads are kept; None: the user's cache folder.
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
+    health_host: where /metrics and /health listen; 0.0.0.0 inside a container. prometheus: the program that `demo
+    --observability` starts; None: the one on PATH.
     """
 
     model_config = SettingsConfigDict(env_prefix="VERDICTLINE_", frozen=True, extra="forbid", toml_file="verdictline.toml")
@@ -29,12 +31,14 @@ class Settings(BaseSettings):
     cache: Path | None = None
     profile: str = "cpu-fp32"
     log_level: str = "info"
+    health_host: str = "127.0.0.1"
     health_port: int = Field(default=0, ge=0, le=65535)
     slot: int = Field(default=0, ge=0)
     concurrency: int = Field(default=8, ge=1, le=512)
     triton_deadline_s: float = Field(default=5, gt=0)
     linger_ms: int = Field(default=50, ge=0, le=1000)
     batch_ms: int = Field(default=100, ge=0, le=1000)
+    prometheus: Path | None = None
     summary_every_s: float = Field(default=60, gt=0)
     outbox_limit_bytes: int = Field(default=1 << 30, ge=1 << 20)
     inline_limit_bytes: int = Field(default=4 << 20, ge=1, le=4 << 20)

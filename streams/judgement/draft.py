@@ -18,8 +18,12 @@ NUMBERS = "~numbers/"
 
 @dataclass(slots=True)
 class Tally:
-    """What happened, for metrics only. verdicts: new ones; copies, conflicts: by kind of evidence; dead: by reason."""
+    """What happened, for metrics only.
 
+    announced: by station; verdicts: new ones; copies, conflicts: by kind of evidence; dead: by reason.
+    """
+
+    announced: Counter[str] = field(default_factory=Counter)
     verdicts: list[VerdictV1] = field(default_factory=list)
     copies: Counter[str] = field(default_factory=Counter)
     conflicts: Counter[str] = field(default_factory=Counter)
@@ -27,6 +31,7 @@ class Tally:
     ignored: int = 0
 
     def add(self, other: Tally) -> None:
+        self.announced += other.announced
         self.verdicts += other.verdicts
         self.copies += other.copies
         self.conflicts += other.conflicts
@@ -38,7 +43,7 @@ class Tally:
         taken = Tally()
         taken.add(self)
         self.verdicts.clear()
-        for counter in (self.copies, self.conflicts, self.dead):
+        for counter in (self.announced, self.copies, self.conflicts, self.dead):
             counter.clear()
         self.ignored = 0
         return taken

@@ -115,6 +115,7 @@ class Intake:
         held = state.records if isinstance(state, Held) else ()
         if not isinstance(message, AnnouncedV1):
             return self._hold(received, message.inspection, state)
+        self._draft.tally.announced[message.station] += 1
         rules = self._rules.rules(message.policy, message.model_set)
         self._take_step(announce(message, rules, seen_as, self._moment))
         self._replay(held)
@@ -204,6 +205,7 @@ class Intake:
         if isinstance(state, Rest) or self._draft.forgotten(inspection):
             return
         seen = {ANNOUNCED: _digest(received.value)}
+        self._draft.tally.announced[inspection.station] += 1
         step = announce_unreadable(inspection, _product_in(received.value), seen, detail[:500], self._moment)
         self._take_step(step)
         self._replay(state.records if isinstance(state, Held) else ())

@@ -38,6 +38,11 @@ class TriageShard:
         self._held = 0
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """Inspections that wait: for evidence, or for their announcement."""
+        return self._waiting
+
     def __len__(self) -> int:
         return len(self._states)
 

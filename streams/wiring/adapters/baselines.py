@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from schemas.baseline import BaselinePointerV1, BaselineStateV1, BaselineV1
+from schemas.baseline import BaselinePointerV1, BaselineStateV1, BaselineV1, CertificateV1
 from schemas.common import digest
 from schemas.drift import ScoreStreamV1
 from schemas.envelope import ContractError, Received
@@ -30,6 +30,7 @@ class BaselineEntry:
     generation: int
     anchor: str | None
     parent: str | None
+    certificate: CertificateV1
     n: int
     offset: int
 
@@ -91,6 +92,7 @@ class BaselineShelf:
             generation=message.generation,
             anchor=message.anchor,
             parent=message.parent,
+            certificate=message.certificate,
             n=len(message.sample.scores),
             offset=offset,
         )

@@ -45,6 +45,8 @@ class Undertaker:
     def __init__(self, *, stage: str, topic: str, on_dead: OnDead, in_a_row: int = IN_A_ROW) -> None:
         self._stage, self._topic, self._on_dead, self._limit = stage, topic, on_dead, in_a_row
         self._row = 0
+        DEAD_LETTERS.labels(stage, "bug")  # 0 from the start: an alert sees the first one
+        HANDLED.labels(stage, "dead")
 
     def alive(self) -> None:
         self._row = 0

@@ -136,6 +136,10 @@ class Exact:
         """A member of its group, with every partition's state at hand."""
         return self._joined and not self._restores and not self._stopping
 
+    def positions(self) -> dict[Key, int | None]:
+        """Next offset to be done of every partition that is owned, None where nothing ever was. Safe on any thread."""
+        return {key: offset if offset >= 0 else None for key, offset in list(self._committed.items())}
+
     def _turn(self, ticks: Ticks | None) -> None:
         self.turned = time.monotonic()
         if ticks is not None:

@@ -115,6 +115,8 @@ class Flow:
         self._done_metric = HANDLED.labels(group, "done")
         self._ignored_metric = HANDLED.labels(group, "ignored")
         self._seconds_metric = HANDLE_SECONDS.labels(group)
+        for cause in ("unavailable", "bug"):
+            RETRIES.labels(group, cause)
 
     # ---------------------------------------------------------------- life
     async def run(self) -> None:
@@ -146,6 +148,10 @@ class Flow:
     def ready(self) -> bool:
         """A member of its group, with partitions or without."""
         return self._joined and not self._stopping
+
+    def positions(self) -> dict[Key, int | None]:
+        """Next offset to be done of every partition that is owned, None where nothing ever was. Safe on any thread."""
+        return {key: mark.position for key, mark in list(self._marks.items())}
 
     def broker_now(self) -> float:
         """The broker's time, milliseconds since 1970."""
@@ -328,7 +334,7 @@ class Flow:
                 raise KafkaException(place.error)
             place.offset = place.offset if place.offset >= 0 else OFFSET_BEGINNING
             self._next[key_of(place)] = max(place.offset, 0)
-        self._ask_loop(self._open([key_of(place) for place in found]))
+        self._ask_loop(self._open({key_of(place): place.offset if place.offset >= 0 else None for place in found}))
         consumer.incremental_assign(found)
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -351,9 +357,9 @@ class Flow:
                 moved.append(TopicPartition(topic, partition, offset))
         return moved
 
-    async def _open(self, keys: list[Key]) -> None:
-        self._marks.update((key, Watermark()) for key in keys)
-        log.info("assigned", group=self._group, partitions=keys)
+    async def _open(self, starts: dict[Key, int | None]) -> None:
+        self._marks.update((key, Watermark(start)) for key, start in starts.items())
+        log.info("assigned", group=self._group, partitions=list(starts))
 
     async def _give_back(self, keys: list[Key]) -> list[TopicPartition]:
         await self._drain(keys, 0.5 if self._down else self._limits.drain_s)  # nothing will finish during an outage

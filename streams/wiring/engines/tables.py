@@ -156,6 +156,14 @@ class Tables:
         """Partitions are assigned and their states were there when the loop turned last. Safe on any thread."""
         return bool(self._mine)
 
+    def positions(self) -> dict[tuple[str, int], int | None]:
+        """Next offset to be done of every partition that is owned, None where nothing ever was. Safe on any thread."""
+        mine, topics = self._mine, (self._config.source, *self._config.also)
+        if not mine:  # `app.consumer` would make one, for this thread's loop
+            return {}
+        committed = self.app.consumer._committed_offset
+        return {(topic, n): committed.get(TP(topic, n)) for topic in topics for n in mine}
+
     def states(self) -> list[State]:
         """Of the partitions that this process owns. Safe on any thread."""
         return [found["state"] for found in list(self._table.values()) if found["partition"] in self._mine]

@@ -14,12 +14,13 @@ class Watermark(Generic[T]):
     unfinished one. Holes in the log (compaction, transaction markers) need no care: only delivered offsets are entered.
     """
 
-    __slots__ = ("next", "open", "stored")
+    __slots__ = ("next", "open", "start_at", "stored")
 
-    def __init__(self) -> None:
+    def __init__(self, start_at: int | None = None) -> None:
         self.open: dict[int, T] = {}
         self.next: int | None = None  # one past the last offset handed out
         self.stored: int | None = None  # what the driver was last told
+        self.start_at = start_at  # what was committed before; None: nothing ever
 
     def start(self, offset: int, work: T) -> None:
         self.open[offset] = work
@@ -31,6 +32,11 @@ class Watermark(Generic[T]):
 
     def finish(self, offset: int) -> None:
         self.open.pop(offset, None)
+
+    @property
+    def position(self) -> int | None:
+        """What was stored last, by us or before us. Safe on any thread."""
+        return self.start_at if self.stored is None else self.stored
 
     def committable(self) -> int | None:
         """None: nothing was handed out yet."""

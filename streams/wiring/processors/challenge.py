@@ -6,7 +6,7 @@ the append time of verdict.v1; a private tick only asks, and a set is overdue by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from schemas.topics import CHALLENGE, CHALLENGE_TICK, DEAD_LETTER, VERDICT
 from schemas.verdict import VerdictV1
 from streams.judgement.rules import Rules
 from streams.judgement.versions import RuleBook
-from streams.metrics import MISSED, PROVEN
+from streams.metrics import MISSED, PASSED_AT, PROVEN, Row
 from streams.monitors.challenge.answers import judged
 from streams.monitors.challenge.memory import StationState
 from streams.monitors.challenge.station import due_ms, judge, overdue, register
@@ -156,10 +156,7 @@ class Challenges:
         kept = self._loaded.get(state["station"]["station"])
         if kept is not None and kept[0] is state:
             return kept[1]
-        memory = _MEMORY.validate_python(state["station"])
-        for line in memory.lines.values():
-            PROVEN.labels(memory.station, line.product, line.proof).set(line.proven)
-        return memory
+        return _MEMORY.validate_python(state["station"])
 
     def _dump(self, partition: int, memory: StationState, look_ms: int) -> State:
         due = due_ms(memory)
@@ -180,11 +177,10 @@ def _verdict(record: Received) -> VerdictV1 | None:
 def _record(station: str, said: Said) -> Record:
     message = said.message
     if isinstance(message, StationProofV1):
-        PROVEN.labels(station, message.product, message.proof).set(message.proven)
         tell = log.info if message.proven else log.error
         tell("proven" if message.proven else "NOT PROVEN", station=station, proof=message.proof, why=message.why)
-    if isinstance(message, ChallengeResultV1) and not message.passed and message.trigger != "limit":
-        MISSED.labels(station, message.proof).inc()
+    if isinstance(message, ChallengeResultV1) and message.trigger != "limit":
+        MISSED.labels(station, message.proof).inc(not message.passed)
     time = message.due_at if isinstance(message, ChallengeDueV1) else getattr(message, "at", None)
     return record_of(message, id=said.id, station=station, subject=said.subject, time=time)
 
@@ -207,4 +203,26 @@ def build(settings: Settings, slot: int) -> Tables:
         partitions=found[VERDICT],
     )
     rules = Challenges(RuleBook(PatientVersions(Registry(client).start())), Past(client))
-    return Tables(config, rules, on_dead=lambda record, dead: ())
+    tables = Tables(config, rules, on_dead=lambda record, dead: ())
+    PROVEN.follow(lambda: proofs(tables.states()))
+    PASSED_AT.follow(lambda: passes(tables.states()))
+    return tables
+
+
+def proofs(states: Iterable[State]) -> Iterator[Row]:
+    """(station, product, proof), proven. states: as the table holds them, defaults left out."""
+    for station, line in _lines(states):
+        yield (station, line["product"], line["proof"]), float(line.get("proven", False))
+
+
+def passes(states: Iterable[State]) -> Iterator[Row]:
+    """(station, product, proof), when a set last passed; nothing where none ever did."""
+    for station, line in _lines(states):
+        if (at_ms := line.get("last_pass_ms")) is not None:
+            yield (station, line["product"], line["proof"]), at_ms / 1000
+
+
+def _lines(states: Iterable[State]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for state in states:
+        memory = state["station"]
+        yield from ((memory["station"], line) for line in memory.get("lines", {}).values())

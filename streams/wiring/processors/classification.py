@@ -144,6 +144,9 @@ class Classification:
     def ready(self) -> bool:
         return all(flow.ready() for flow in self._running)
 
+    def positions(self) -> dict[tuple[str, int], int | None]:
+        return {key: offset for flow in self._running for key, offset in flow.positions().items()}
+
     @property
     def turned(self) -> float:
         return min(flow.turned for flow in self._running)

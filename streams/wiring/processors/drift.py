@@ -7,9 +7,9 @@ every event is a function of the log, and a repeated one has the same id and con
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import structlog
 
@@ -23,7 +23,18 @@ from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.topics import DEAD_LETTER, DRIFT_TICK, EVIDENCE
 from streams.fates import Unavailable
-from streams.metrics import DRIFT_EVENTS, DRIFT_HOLES, DRIFT_STREAMS, DRIFT_UNJUDGED, DRIFT_WAITING, SCORES
+from streams.metrics import (
+    BASELINE_STATE,
+    BASELINE_STATES,
+    CERTIFICATE_ENDS,
+    DRIFT_EVENTS,
+    DRIFT_HOLES,
+    DRIFT_STREAMS,
+    DRIFT_UNJUDGED,
+    DRIFT_WAITING,
+    SCORES,
+    Row,
+)
 from streams.monitors.announcing import event_id
 from streams.monitors.hearing import scored, stream_of
 from streams.monitors.references import Library, References
@@ -31,6 +42,7 @@ from streams.monitors.stream import Outcome, Rules, due, expire, step
 from streams.monitors.stream_state import StreamState, dump, load
 from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
+from streams.wiring.adapters.baselines import BaselineEntry
 from streams.wiring.adapters.kafka import partitions
 from streams.wiring.adapters.registry import keyed
 from streams.wiring.engines.tables import State, Tables, TablesConfig
@@ -38,6 +50,7 @@ from streams.wiring.engines.tables import State, Tables, TablesConfig
 log = structlog.get_logger("drift")
 APP = "drift"
 TABLE = "streams-v2"
+_DAY_S = 24 * 3600
 _KEPT_STREAMS = 1024  # unpacked beside their table entry: a line's streams, not a plant's
 _READER = Reader(AnomalyV1)
 Answer = TypeVar("Answer")
@@ -179,12 +192,39 @@ def build(settings: Settings, slot: int, *, session_timeout_s: float = 45.0) -> 
         partitions=found[EVIDENCE],
         session_timeout_s=session_timeout_s,
     )
-    streams = Streams(round(settings.summary_every_s * 1000), Patient(BaselineRegistry(client).start()))
+    registry = BaselineRegistry(client).start()
+    streams = Streams(round(settings.summary_every_s * 1000), Patient(registry))
     tables = Tables(config, streams, on_dead=lambda record, dead: ())
     for name in get_args(BaselineState):
         DRIFT_STREAMS.labels(name).set_function(partial(_how_many, tables, name))
+    BASELINE_STATE.follow(lambda: standings(tables.states()))
+    CERTIFICATE_ENDS.follow(lambda: certificate_ends(tables.states(), registry.baseline_entries()))
     DRIFT_WAITING.set_function(lambda: sum(len(state["stream"]["order"][-1]) for state in tables.states()))
     return tables
+
+
+def standings(states: Iterable[State]) -> Iterator[Row]:
+    """(station, product, view), number of the state in BASELINE_STATES."""
+    for place, stream in _newest(states).items():
+        if stream["said"] is not None:
+            yield place, float(BASELINE_STATES.index(stream["said"]))
+
+
+def certificate_ends(states: Iterable[State], entries: Mapping[str, BaselineEntry]) -> Iterator[Row]:
+    """(station, product, view), end of the certificate in seconds since 1970, where it is for a number of days."""
+    for place, stream in _newest(states).items():
+        entry = entries.get(stream["basis"][1] or "") if stream["basis"] is not None else None
+        if entry is not None and entry.certificate.days is not None:
+            yield place, stream["trust"][0] / 1000 + entry.certificate.days * _DAY_S
+
+
+def _newest(states: Iterable[State]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The dumped stream that was judged last of each (station, product, view): another model or camera has another one."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for stream in sorted((state["stream"] for state in states), key=lambda stream: stream["moment_ms"]):
+        named = stream["stream"]
+        found[named["station"], named["product"], named["view"]] = stream
+    return found
 
 
 def _how_many(tables: Tables, name: str) -> int:

@@ -245,6 +245,7 @@ class Gateway:
             station = _Station(name, outbox, memory)
             metrics.OUTBOX_INSPECTIONS.labels(name).set_function(lambda: outbox.unsent)
             metrics.OUTBOX_BYTES.labels(name).set_function(lambda: outbox.size)
+            metrics.OUTBOX_FILL.labels(name).set_function(lambda: outbox.size / outbox.limit_bytes)
             with self._bell:
                 self._stations[name] = station
             self._send(station, outbox.waiting)

@@ -9,14 +9,17 @@ import asyncio
 import gc
 import signal
 import time
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
 import structlog
 
 from streams import pipeline
+from streams.metrics import GAPS
 from streams.settings import Settings
 from streams.wiring.adapters.health import Health
+from streams.wiring.engines.lag import LagWatch
 from streams.wiring.engines.watchdog import Watchdog, turning
 from streams.wiring.logs import configure
 
@@ -33,6 +36,8 @@ class Engine(Protocol):
 
     def run(self) -> Any: ...
 
+    def positions(self) -> Mapping[tuple[str, int], int | None]: ...
+
     def ready(self) -> bool: ...
 
 
@@ -42,15 +47,19 @@ def run_processor(name: str, settings: Settings) -> int:
     configure(settings.log_level, row.name)
     module = import_module(f"streams.wiring.processors.{row.name}")
     engine: Engine = module.build(settings, settings.slot)
+    for topic in row.reads:
+        GAPS.labels(row.name, topic)  # 0 from the start: an alert sees the first one
     health = Health(
         live=lambda: {"loop": time.monotonic() - engine.turned < _ALIVE_S},
         ready=lambda: {"engine": engine.ready()},
         port=settings.health_port,
+        host=settings.health_host,
     )
     gc.freeze()  # what was imported lives for ever: no need to look at it again
     log.info("started", processor=row.name, slot=settings.slot, health=health.port)
     try:
-        return _drive(engine)
+        with LagWatch(settings.client(), row.name, row.reads, engine.positions):
+            return _drive(engine)
     finally:
         health.close()
 

@@ -18,17 +18,33 @@ from schemas.evidence import TickV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.topics import DEAD_LETTER, EVIDENCE, TRIAGE_STATE, VERDICT
+from schemas.verdict import VerdictV1
 from streams.effects import Effects
 from streams.fates import Unavailable
 from streams.judgement.shard import TriageShard
 from streams.judgement.versions import RuleBook, Versions
-from streams.metrics import CONFLICTS, COPIES, DEAD_LETTERS, HANDLED, STATES, VERDICT_SECONDS, VERDICTS
+from streams.metrics import (
+    ANNOUNCED,
+    CONFLICTS,
+    COPIES,
+    DEAD_LETTERS,
+    HANDLED,
+    JUDGED,
+    LAST_VERDICT,
+    NO_VERDICTS,
+    OPEN,
+    REVISED,
+    STATES,
+    VERDICT_SECONDS,
+    VERDICTS,
+)
 from streams.settings import Settings
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.engines.exact import Batching, Exact
 
 log = structlog.get_logger("triage")
 GROUP = "triage"
+KINDS = ("announced", "anomaly", "classification", "segmentation", "failed", "reviewed")
 _UNKNOWN_S = 1.0
 T = TypeVar("T")
 
@@ -69,9 +85,10 @@ class CountedShard(TriageShard):
     def step(self, record: Received) -> Effects:
         effects = super().step(record)
         tally = self.tally.taken()
+        for station, count in tally.announced.items():
+            ANNOUNCED.labels(station).inc(count)
         for verdict in tally.verdicts:
-            VERDICTS.labels(verdict.station, verdict.disposition).inc()
-            VERDICT_SECONDS.labels(verdict.station).observe((verdict.decided_at - verdict.announced_at).total_seconds())
+            _count(verdict)
         for counter, counts in ((COPIES, tally.copies), (CONFLICTS, tally.conflicts)):
             for stage, count in counts.items():
                 counter.labels(stage).inc(count)
@@ -81,6 +98,21 @@ class CountedShard(TriageShard):
         if tally.ignored:
             HANDLED.labels(GROUP, "ignored").inc(tally.ignored)
         return effects
+
+
+def _count(verdict: VerdictV1) -> None:
+    """Yield and SPC are about production; who waits for a verdict is not."""
+    if verdict.revision > 1:
+        REVISED.labels(verdict.station, verdict.disposition).inc()
+        return
+    JUDGED.labels(verdict.station).inc()
+    NO_VERDICTS.labels(verdict.station, "missing_evidence").inc(0)  # is there before the first one: an alert sees it
+    VERDICT_SECONDS.labels(verdict.station).observe((verdict.decided_at - verdict.announced_at).total_seconds())
+    LAST_VERDICT.labels(verdict.station).set(verdict.decided_at.timestamp())
+    if verdict.disposition == "no_verdict":
+        NO_VERDICTS.labels(verdict.station, verdict.reasons[0].code).inc()
+    if verdict.purpose == "production":
+        VERDICTS.labels(verdict.station, verdict.product, verdict.disposition).inc()
 
 
 class Triage(Exact):
@@ -96,6 +128,9 @@ class Triage(Exact):
             return shard
 
         STATES.labels(GROUP).set_function(lambda: sum(map(len, shards)))
+        OPEN.set_function(lambda: sum(shard.waiting for shard in shards))
+        for kind in KINDS:  # 0 from the start: an alert sees the first one
+            COPIES.labels(kind), CONFLICTS.labels(kind)
         instance = f"{GROUP}-{slot}"
         super().__init__(
             group=GROUP,
