@@ -29,6 +29,7 @@ from streams.workbench.triton_files import triton_files
 
 Kind = Literal["embedded", "docker"]
 _LOOK_EVERY_S, _MEASURE_EVERY_S = 0.2, 1.0
+_TRITON_METRICS = 8002
 _FIRST_DELAY_S, _LAST_DELAY_S, _CALM_S = 0.2, 10.0, 30.0
 
 
@@ -100,6 +101,14 @@ class Servers:
     def triton(self) -> str:
         """Address of gRPC."""
         return self._named.get("triton") or self._watched["triton"].server.address
+
+    @property
+    def triton_metrics(self) -> str | None:
+        """Address of its /metrics: of a named Triton the port that is its default, None for a container's, which has any."""
+        if "triton" in self._named:
+            return f"{self._named['triton'].rpartition(':')[0]}:{_TRITON_METRICS}"
+        server = self._watched["triton"].server
+        return server.metrics_url if isinstance(server, EmbeddedTriton) else None
 
     def start(self) -> Self:
         """Return when both answer. Raises ServerStartError, with nothing left running."""

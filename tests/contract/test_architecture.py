@@ -70,12 +70,14 @@ ALLOWED: dict[str, set[str]] = {
         "rich",
         "river",
         "structlog",
+        "yaml",
     }
     | {"testcontainers", "tritonclient"},
     "streams/workbench/triton_backend": {"numpy", "onnxruntime", "os", "triton_python_backend_utils"},  # Triton loads it alone
     "streams/__main__": ALL | {"typer"},
     "streams/__init__": set(),
-    "tools": ALL | {"yaml"},
+    "tools": ALL | {"tools", "yaml"},
+    "tools/dashboards": {"tools.dashboards", "grafana_foundation_sdk"},
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -46,6 +46,10 @@ def demo(
     ] = None,
     false_alarm_every: Annotated[float, typer.Option(min=1e3, max=1e11, help="Parts between false alarms, scenarios.")] = 1e6,
     kill: Annotated[bool, typer.Option("--kill", help="Kill the drift processor in the middle of a scenario.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Servers and processes stay after the last part, until Ctrl-C.")] = False,
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Start a Prometheus that looks at every process (VERDICTLINE_PROMETHEUS).")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary there.")] = None,
 ) -> None:
     """Start Kafka and Triton, fit the models, run a plant of three lines through every processor, and count what came out.
@@ -56,6 +60,12 @@ def demo(
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
+
+    def tell(found: dict[str, Any]) -> None:
+        console.print(rendered(found, _SIMULATED if data is None else _FOLDER))
+        if json_file is not None:
+            json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = Settings()
@@ -72,17 +82,16 @@ def demo(
             folder=data,
             knobs=Knobs(defect_rate=defect_rate),
             servers=servers,
+            keep=keep,
+            observability=observability,
         )
-        found = run_demo(wanted, settings, console)
+        found = run_demo(wanted, settings, console, tell)
     except KeyboardInterrupt:
         console.print("stopped: every process has ended; started again, it goes on with the next part")
         raise typer.Exit(130) from None
     except (ServerStartError, FitFailed, ProcessorsNotReady, Late, KafkaUnreachable, KafkaRefused, ValueError) as error:
         typer.echo(f"verdictline demo: {error}", err=True)
         raise typer.Exit(1) from error
-    console.print(rendered(found, _SIMULATED if data is None else _FOLDER))
-    if json_file is not None:
-        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     exact = found["announced"] == found["judged"] == parts and not found["missing"] and not found["conflicts"]
     raise typer.Exit(0 if exact else 1)
 

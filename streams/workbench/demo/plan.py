@@ -25,13 +25,17 @@ class StationPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """folder: a data set on disk instead of the simulated plant. fit_share: its share of groups that only fits."""
+    """folder: a data set on disk instead of the simulated plant. fit_share: its share of groups that only fits.
+
+    stays: when all parts are made, the gateway goes on serving its metrics until it is told to end.
+    """
 
     seed: int
     stations: tuple[StationPlan, ...]
     knobs: Knobs = field(default_factory=Knobs)
     folder: Path | None = None
     fit_share: float = 0.5
+    stays: bool = False
 
     @property
     def parts(self) -> int:
@@ -55,6 +59,7 @@ class Plan:
             knobs=knobs,
             folder=Path(folder) if folder else None,
             fit_share=data["fit_share"],
+            stays=data["stays"],
         )
 
 

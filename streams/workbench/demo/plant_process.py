@@ -50,7 +50,10 @@ def acquisition_of(station: str, product: str) -> str:
 
 
 def run_plant(plan: Plan, settings: Settings) -> bool:
-    """Make and submit all parts, wait until Kafka has them. False where some were left in the outbox."""
+    """Make and submit all parts, wait until Kafka has them. False where some were left in the outbox.
+
+    A plan that stays then keeps the gateway and its metrics up until it is told to end.
+    """
     stations = [station.name for station in plan.stations]
     with ExitStack() as stack:
         registry = stack.enter_context(BaselineRegistry(settings.client()))
@@ -58,7 +61,10 @@ def run_plant(plan: Plan, settings: Settings) -> bool:
         gateway = Gateway(settings, registry, stations=stations)
         stack.callback(gateway.close)
         health = Health(
-            live=lambda: {"gateway": gateway.alive}, ready=lambda: {"gateway": gateway.alive}, port=settings.health_port
+            live=lambda: {"gateway": gateway.alive},
+            ready=lambda: {"gateway": gateway.alive},
+            port=settings.health_port,
+            host=settings.health_host,
         )
         stack.callback(health.close)
         painter = LimitSets(settings, registry)
@@ -76,6 +82,8 @@ async def _run(plan: Plan, gateway: Gateway, injector: Injector) -> bool:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _cancel, lines)
+    if plan.stays:
+        lines.append(asyncio.create_task(_stay(lines.copy())))
     done = await asyncio.gather(*lines, return_exceptions=True)
     for result in done:
         if isinstance(result, Exception):
@@ -83,6 +91,12 @@ async def _run(plan: Plan, gateway: Gateway, injector: Injector) -> bool:
     if any(isinstance(result, asyncio.CancelledError) for result in done):
         return False
     return await gateway.drain(_SEND_S)
+
+
+async def _stay(lines: list[asyncio.Task[None]]) -> None:
+    """For ever once they are done; a line that failed ends it with its error."""
+    await asyncio.gather(*lines)
+    await asyncio.Event().wait()
 
 
 def _cancel(lines: list[asyncio.Task[None]]) -> None:

@@ -6,7 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from streams.workbench.observer import Truth
 from streams.workbench.plant import FolderPlant, Knobs, Plant, SimulatedPlant
 from streams.workbench.plant.naming import number
 from streams.workbench.processes import free_ports
+from streams.workbench.prometheus import LocalPrometheus, find_prometheus
 from streams.workbench.servers import Kind, Servers
 
 _READY_S, _AFTER_S = 60.0, 60.0
@@ -43,7 +44,10 @@ _GATEWAY = "gateway"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the command line asked for. rate_per_s: parts a second of all stations together."""
+    """What the command line asked for. rate_per_s: parts a second of all stations together.
+
+    keep: servers and processes stay after the last part. observability: a Prometheus looks at all of them.
+    """
 
     parts: int
     seed: int
@@ -52,15 +56,20 @@ class Wanted:
     folder: Path | None = None
     knobs: Knobs = field(default_factory=Knobs)
     servers: Kind = "embedded"
+    keep: bool = False
+    observability: bool = False
 
 
 class ProcessorsNotReady(Exception):
     """The text names them and their logs."""
 
 
-def run_demo(wanted: Wanted, settings: Settings, console: Console) -> dict[str, Any]:
-    """Run it; returns the summary. Everything is stopped when it returns or raises."""
-    return _Demo(wanted, settings, console).run()
+def run_demo(wanted: Wanted, settings: Settings, console: Console, done: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Run it; returns the summary, which `done` has got before. Everything is stopped when it returns or raises.
+
+    With `keep` it returns after Ctrl-C or SIGTERM, unless they come before the last verdict: then KeyboardInterrupt.
+    """
+    return _Demo(wanted, settings, console).run(done)
 
 
 class _Demo:
@@ -74,8 +83,9 @@ class _Demo:
         self._shown_at = -1
         self._plant: Plant = _plant(wanted)
 
-    def run(self) -> dict[str, Any]:
+    def run(self, done: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         wanted, settings = self._wanted, self._settings
+        program = find_prometheus(settings.prometheus) if wanted.observability else None
         with ExitStack() as stack:
             self._say("starting Kafka and Triton")
             self._servers = servers = stack.enter_context(
@@ -102,12 +112,18 @@ class _Demo:
             self._fleet = fleet = Fleet(self._state / "logs")
             stack.callback(fleet.stop)
             self._start_processors()
+            if program is not None:
+                self._observe(stack, program)
             watcher = stack.enter_context(Watcher(settings.client(), _since(plan)))
             self._start(_GATEWAY, ["plant", "--plan", str(self._state / "plan.json")])
             with self._shown() as show:
                 self._watch(plan, watcher, show)
             with watcher.lock:
-                return summary(watcher.observer, self._truth(watcher.observer.serials), self._usage())
+                found = summary(watcher.observer, self._truth(watcher.observer.serials), self._usage())
+            done(found)
+            if wanted.keep:
+                self._stay()
+            return found
 
     # ---------------------------------------------------------------- before
     def _plan(self) -> Plan:
@@ -128,7 +144,7 @@ class _Demo:
                     rate_per_s=rate,
                 )
             )
-        return Plan(seed=wanted.seed, stations=tuple(rows), knobs=wanted.knobs, folder=wanted.folder)
+        return Plan(seed=wanted.seed, stations=tuple(rows), knobs=wanted.knobs, folder=wanted.folder, stays=wanted.keep)
 
     def _next_n(self, station: str) -> int:
         """Where the station's outbox goes on; a new one is minted."""
@@ -144,8 +160,7 @@ class _Demo:
             outbox.close()
 
     def _start(self, name: str, argv: list[str]) -> None:
-        (port,) = free_ports(1)
-        self._ports[name] = port
+        port = self._ports.setdefault(name, free_ports(1)[0])
         self._fleet.start(name, argv, {**child_env(self._settings), "VERDICTLINE_HEALTH_PORT": str(port)})
 
     def _start_processors(self) -> None:
@@ -159,6 +174,15 @@ class _Demo:
             time.sleep(_TURN_S)
         if waiting:
             raise ProcessorsNotReady(f"not ready after {_READY_S:.0f} s: {', '.join(waiting)}; see {self._state / 'logs'}")
+
+    def _observe(self, stack: ExitStack, program: Path) -> None:
+        """A Prometheus beside it all."""
+        self._prometheus = prometheus = stack.enter_context(LocalPrometheus(self._state / "prometheus", program))
+        self._ports[_GATEWAY] = free_ports(1)[0]
+        prometheus.scrape("processors", {name: f"127.0.0.1:{port}" for name, port in self._ports.items()})
+        if (address := self._servers.triton_metrics) is not None:
+            prometheus.scrape("triton", {"triton": address})
+        self._say(f"Prometheus: {prometheus.url}")
 
     def _ready(self, name: str) -> bool:
         try:
@@ -181,12 +205,21 @@ class _Demo:
                 for row in PIPELINE:
                     self._ready(row.name)
             show(watcher, plan.parts)
-            if self._fleet.children[_GATEWAY].done:
-                self._health[_GATEWAY] = "done"
+            if self._fleet.children[_GATEWAY].done or self._wanted.keep:
+                self._health[_GATEWAY] = "done" if self._fleet.children[_GATEWAY].done else "ready"
                 made_at = made_at or now
-                if self._finished(plan, watcher) or now - made_at > _AFTER_S:
+                if self._finished(plan, watcher) or (not self._wanted.keep and now - made_at > _AFTER_S):
                     return
             time.sleep(_TURN_S)
+
+    def _stay(self) -> None:
+        """Until Ctrl-C or SIGTERM; what dies meanwhile is started again."""
+        self._say(f"Kafka: {self._servers.kafka}; Triton: {self._servers.triton}; all of it stays until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            while True:
+                for line in self._fleet.watch():
+                    self._tell(line)
+                time.sleep(_TURN_S)
 
     def _finished(self, plan: Plan, watcher: Watcher) -> bool:
         with watcher.lock:
