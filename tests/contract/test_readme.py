@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from streams.__main__ import COMMANDS, application
 from streams.pipeline import PIPELINE
+from tests.helpers.commands import insist_on_command
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,13 +23,7 @@ def _blocks() -> list[str]:
 
 @pytest.mark.parametrize("line", sorted({" ".join(line.split()) for line in LINES}))
 def test_every_command_exists_with_its_options(line: str) -> None:
-    words = line.split()
-    name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
-    assert name in COMMANDS
-    shown = CliRunner().invoke(application(words), [*name.split(), "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
-    assert shown.exit_code == 0
-    for option in (word for word in words if word.startswith("--")):
-        assert option in shown.output, f"{name} has no {option}"
+    insist_on_command(line)
 
 
 def test_every_command_has_a_line_of_help() -> None:
