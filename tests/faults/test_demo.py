@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +15,66 @@ import pytest
 
 from schemas.envelope import Received
 from schemas.topics import EVIDENCE, VERDICT
+from streams.pipeline import PIPELINE
 from streams.wiring.adapters.kafka import read_all
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.processors.triage import redecide
 from streams.workbench.kafka import EmbeddedKafka
-from tests.helpers.demo import PROCESSES, finished, running_demo
+from tests.helpers.demo import PROCESSES, Demo, kept, running_demo
+from tests.helpers.prometheus import INSTALLED, needs_prometheus
 from tests.helpers.wait import wait_until
+from tools.panels import Asked, alerts, asked, panels, table
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.triton, pytest.mark.timeout(600)]
 PARTS = 180
 
 
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """What is left of a demo: its summary, its state folder, its exit code, and what Prometheus knew of it."""
+
+    summary: dict[str, Any]
+    state: Path
+    code: int
+    asked: list[Asked]
+
+
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], Path]]:
-    """One line's run in which each process dies once. Gives its summary and its state folder."""
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """One line's run in which each process dies once; kept until Prometheus, where there is one, has answered everything."""
     folder = tmp_path_factory.mktemp("demo")
     summary, state = folder / "demo.json", folder / "state"
-    options = ("--parts", str(PARTS), "--lines", "1", "--rate", "5", "--json", str(summary))
-    with running_demo(state, *options) as demo:
+    options = ("--parts", str(PARTS), "--lines", "1", "--rate", "5", "--json", str(summary), "--keep")
+    with running_demo(state, *options, *(["--observability"] if INSTALLED else [])) as demo:
         wait_until(lambda: demo.judged() > 0, 240, "the first verdict")
         for name in PROCESSES:
             demo.kill(name)
-        yield finished(demo, summary), state
+        found = kept(demo, summary)
+        looked = _look(demo) if INSTALLED else []
+        demo.process.terminate()
+        return Killed(summary=found, state=state, code=demo.wait(60), asked=looked)
 
 
-def test_every_part_gets_one_verdict_whatever_is_killed(killed: tuple[dict[str, Any], Path]) -> None:
-    found, _ = killed
+def _look(demo: Demo) -> list[Asked]:
+    """What all panels and alerts get, once challenge parts are scheduled, too."""
+    words = "challenge schedule --every-parts 500 --station plant-a/line-1/cam-1"
+    command = [sys.executable, "-m", "streams", *words.split(), "--product", "disc", "--who", "test", "--why", "panels"]
+    subprocess.run(command, env={**os.environ, "VERDICTLINE_KAFKA": demo.address("Kafka")}, check=True, capture_output=True)
+    url, proven = demo.address("Prometheus"), Asked(kind="panel", where="", what="", expr="verdictline_challenge_proven")
+    wait_until(lambda: asked(url, [proven])[0].series, 30, "the station's proof in Prometheus")
+    return asked(url, [*panels(), *alerts()])
+
+
+def test_every_part_gets_one_verdict_whatever_is_killed(killed: Killed) -> None:
+    found = killed.summary
     assert found["announced"] == found["judged"] == PARTS
     assert (found["missing"], found["conflicts"]) == (0, 0)
     restarts = {name: found["processes"][name]["restarts"] for name in PROCESSES}
     assert all(count >= 1 for count in restarts.values()), restarts
 
 
-def test_the_summary_has_what_it_promises(killed: tuple[dict[str, Any], Path]) -> None:
-    found, _ = killed
+def test_the_summary_has_what_it_promises(killed: Killed) -> None:
+    found = killed.summary
     assert set(found["verdicts"]) == {"pass", "rework", "scrap", "review", "no_verdict"}
     assert sum(found["verdicts"].values()) == PARTS
     assert {"copies", "escapes", "overkill", "unknown_defects_caught", "parts_per_s", "products"} <= set(found)
@@ -52,9 +82,8 @@ def test_the_summary_has_what_it_promises(killed: tuple[dict[str, Any], Path]) -
     assert all(set(used) == {"cpu_s", "rss_mb", "restarts"} for used in found["processes"].values())
 
 
-def test_deciding_again_from_the_evidence_gives_every_verdict_byte_for_byte(killed: tuple[dict[str, Any], Path]) -> None:
-    _, state = killed
-    with EmbeddedKafka(state / "kafka") as kafka:
+def test_deciding_again_from_the_evidence_gives_every_verdict_byte_for_byte(killed: Killed) -> None:
+    with EmbeddedKafka(killed.state / "kafka") as kafka:
         client = {"bootstrap.servers": kafka.bootstrap}
         written = _contents(read_all(client, [VERDICT]))
         with Registry(client) as registry:
@@ -64,14 +93,28 @@ def test_deciding_again_from_the_evidence_gives_every_verdict_byte_for_byte(kill
     assert {id: (record.key, record.value, record.headers) for id, record in again.items()} == written
 
 
-def test_nothing_is_left_running_after_it(killed: tuple[dict[str, Any], Path]) -> None:
-    _, state = killed
-    left = [p.pid for p in psutil.process_iter() if _mentions(p, str(state))]
+def test_nothing_is_left_running_after_it(killed: Killed) -> None:
+    assert killed.code == 0
+    left = [p.pid for p in psutil.process_iter() if _mentions(p, str(killed.state))]
     assert left == []
 
 
-def test_terminating_a_demo_stops_everything(killed: tuple[dict[str, Any], Path]) -> None:
-    _, state = killed
+@needs_prometheus
+def test_every_panel_and_alert_gets_an_answer(killed: Killed) -> None:
+    """An empty panel is a wrong one: what is rightly empty while nothing is wrong says 0."""
+    print(table(killed.asked))  # noqa: T201 - shown with -s, and where it fails
+    strange = [one for one in killed.asked if one.bad and not _nobody_feeds(one)]
+    assert len(killed.asked) > 100
+    assert not strange, table(strange)
+
+
+def _nobody_feeds(one: Asked) -> bool:
+    """Control charts, as long as the map has nobody who makes them."""
+    return "verdictline_spc_" in one.expr and "spc" not in {row.name for row in PIPELINE}
+
+
+def test_terminating_a_demo_stops_everything(killed: Killed) -> None:
+    state = killed.state
     with running_demo(state, "--parts", "500", "--lines", "1", "--rate", "5") as demo:
         before = demo.judged()
         wait_until(lambda: demo.judged() not in (0, before), 120, "verdicts of the second run")

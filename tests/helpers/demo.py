@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -49,6 +50,12 @@ class Demo:
         lines = [line for line in self.said().splitlines() if " judged:" in line]
         return int(lines[-1].split(" announced, ")[1].split(" judged")[0]) if lines else 0
 
+    def address(self, server: str) -> str:
+        """Where it said that this server is: host:port, or a URL."""
+        found = re.findall(rf"{server}: ([\w.:/]+)", self.said())
+        assert found, self.said()[-3000:]
+        return str(found[-1])
+
     def wait(self, timeout_s: float = _STEP_S) -> int:
         return self.process.wait(timeout_s)
 
@@ -68,10 +75,14 @@ def running_demo(state: Path, *options: str) -> Iterator[Demo]:
             process.wait(60)
 
 
-def finished(demo: Demo, summary: Path) -> dict[str, Any]:
-    """The summary, once it has ended by itself."""
-    code = demo.wait()
-    assert code == 0, demo.said()[-3000:]
+def kept(demo: Demo, summary: Path) -> dict[str, Any]:
+    """The summary of a demo that stays, once it has counted everything."""
+
+    def counted() -> bool:
+        assert demo.process.poll() is None, demo.said()[-3000:]
+        return "stays until Ctrl-C" in demo.said()
+
+    wait_until(counted, _STEP_S, "the end of the demo")
     data: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
     return data
 
