@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri
 
-from streams.monitors.spc.variables import Sample, Sigma, precision, sample_of, sigma_within
+from streams.monitors.spc.variables import Sample, Sigma, precision, sigma_within
 
 Which = Literal["mr", "sbar", "pooled", "rbar", "overall"]
 Family = Literal["lognormal", "empirical"]
+Values = Sequence[float] | NDArray[np.float64]
 _MR_FREEDOM = 0.62  # degrees of freedom that a moving range of two keeps, of n - 1
 _SIDES = (0.00135, 0.5, 0.99865)
 _FEWEST = 741  # values: with fewer, the quantile .00135 lies outside of them
@@ -141,16 +142,18 @@ class Percentiles:
         return min(rooms)
 
 
-def lognormal(values: Sequence[float]) -> Percentiles:
+def lognormal(values: Values) -> Percentiles:
     """Lengths and areas: the logarithms are taken as normal. Raises ValueError for one not above 0, or none that differ."""
-    if len(values) < 2 or min(values) <= 0:
+    data = np.asarray(values, dtype=np.float64)
+    if len(data) < 2 or data.min() <= 0:
         raise ValueError("a lognormal needs two values or more, all above 0")
-    logs = sample_of("logs", [math.log(value) for value in values])
-    low, median, high = (math.exp(logs.mean + (logs.sd or 0) * float(ndtri(side))) for side in _SIDES)
+    logs = np.log(data)
+    mean, sd = float(logs.mean()), float(logs.std(ddof=1))
+    low, median, high = (math.exp(mean + sd * float(ndtri(side))) for side in _SIDES)
     return _percentiles("lognormal", low, median, high)
 
 
-def empirical(values: Sequence[float]) -> Percentiles:
+def empirical(values: Values) -> Percentiles:
     """Of no family. Raises ValueError for fewer than 741 values: the outer quantiles would be guesses."""
     if len(values) < _FEWEST:
         raise ValueError(f"{len(values)} values do not reach the quantile .00135; {_FEWEST} do, or take the lognormal")
@@ -166,9 +169,9 @@ def _percentiles(family: Family, low: float, median: float, high: float) -> Perc
 
 def percentile_index(
     tolerance: Tolerance,
-    values: Sequence[float],
+    values: Values,
     rng: np.random.Generator,
-    form: Callable[[Sequence[float]], Percentiles] = lognormal,
+    form: Callable[[Values], Percentiles] = lognormal,
 ) -> Index:
     """Ppk by percentiles with the interval of 400 resamples: B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993.
 
@@ -176,6 +179,6 @@ def percentile_index(
     """
     data: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     value = form(values).index(tolerance)
-    drawn = [form(rng.choice(data, size=len(data)).tolist()).index(tolerance) for _ in range(400)]
+    drawn = [form(rng.choice(data, size=len(data))).index(tolerance) for _ in range(400)]
     low, high = (float(q) for q in np.quantile(drawn, _tails(0.95)))
     return Index(value=value, low=low, high=high)
