@@ -72,7 +72,7 @@ def instruction(verdict: dict[str, Any], now: datetime, options: argparse.Namesp
     }
 
 
-def checked(verdict: dict[str, Any]) -> dict[str, Any]:
+def checked(_: str, verdict: dict[str, Any]) -> dict[str, Any]:
     """The verdict itself. Raises ValueError, KeyError or TypeError where a field that decides cannot be used."""
     ACTIONS[verdict["disposition"]], _expires(verdict, 0), verdict["purpose"], int(verdict["revision"])
     if not STATION.fullmatch(verdict["station"]):
@@ -158,12 +158,12 @@ class Unreadable(Exception):
 class Loop:
     """Reads events, has them done, then commits: at least once. The ids of the last events are remembered: copies are left out.
 
-    handled: type -> what makes of its data what `effect` takes. effect: does a list of them; raises one of `away` where its
-    target cannot be reached: then the same records are read again, for as long as it takes. A foreign type is counted. Data
-    that cannot be read, and another version of a handled type, go to the folder --park or end the program: never past in silence.
+    handled: type -> what makes of an id and its data what `effect` takes. effect: does a list of them; raises one of `away`
+    where its target cannot be reached: then the same records are read again, for as long as it takes. A foreign type is counted.
+    Data that cannot be read, and another version of a handled type, end the program or go to the folder --park.
     """
 
-    def __init__(self, options: argparse.Namespace, handled: dict[str, Callable[[Any], Any]]) -> None:
+    def __init__(self, options: argparse.Namespace, handled: dict[str, Callable[[str, Any], Any]]) -> None:
         self._options, self._handled = options, handled
         self._stems = {kind.rpartition(".")[0] for kind in handled}
         self._stopping, self._counts, self._seen = threading.Event(), Counter[str](), dict[str, None]()
@@ -218,7 +218,7 @@ class Loop:
             headers = {name: value.decode() for name, value in message.headers() or ()}
             kind, key = headers["ce_type"], headers["ce_id"]
             if kind in self._handled:
-                return key, self._handled[kind](json.loads(message.value()))
+                return key, self._handled[kind](key, json.loads(message.value()))
             if kind.rpartition(".")[0] in self._stems:
                 raise ValueError(f"{kind}: this program knows {', '.join(self._handled)}")
         except (AttributeError, LookupError, TypeError, ValueError) as error:
