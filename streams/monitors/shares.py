@@ -51,9 +51,8 @@ def exact_share(events: int, n: int, confidence: float = 0.95) -> Share:
     if n == 0 and events == 0:
         return Share(events=0, n=0, value=None, low=0.0, high=1.0)
     side = (1 + confidence) / 2
-    return Share(
-        events=events, n=n, value=events / n, low=1 - upper_bound(n - events, n, side), high=upper_bound(events, n, side)
-    )
+    low, high = 1 - upper_bound(n - events, n, side), upper_bound(events, n, side)
+    return Share(events=events, n=n, value=events / n, low=low, high=high)
 
 
 def located(edges: Sequence[float], counts: Sequence[float], q: float) -> float | None:

@@ -38,20 +38,21 @@ def arl1(limits: AttributeLimits, size: float, rule_set: RuleSet, rate: float) -
     return _counts(limits.chart, limits.center, limits.width, limits.k_sigma, size, rate, rule_set)
 
 
+@functools.lru_cache(maxsize=256)
 def arl_measured(rule_set: RuleSet, shift: float = 0.0, k_sigma: float = K_SIGMA) -> float:
     """Of means or individuals that are normal; shift: of the mean, in standard deviations of what is drawn. Spread is not in."""
-    return _measured(rule_set, shift, k_sigma)
+    return mean_run_length(_cells(lambda z: float(ndtr(z * k_sigma / K_SIGMA - shift))), RULE_SETS[rule_set])
 
 
-def arl_times(rule_set: RuleSet, faster: float = 1.0) -> float:
+@functools.lru_cache(maxsize=256)
+def arl_times(rule_set: RuleSet, faster: float = 1.0, k_sigma: float = K_SIGMA) -> float:
     """Of a t chart, in bad parts, where the times are exponential; faster: factor of the rate of defects."""
 
     def below(z: float) -> float:
-        y = max(0.0, _MEAN + z * _SIGMA)
+        y = max(0.0, _MEAN + z * k_sigma / K_SIGMA * _SIGMA)
         return -math.expm1(-faster * y**_NELSON)
 
-    rules_for(rule_set, counts=True)
-    return mean_run_length(_cells(below), RULE_SETS[rule_set])
+    return mean_run_length(_cells(below), rules_for(rule_set, counts=True))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -64,11 +65,6 @@ def _counts(
     if ORDERED.intersection(RULE_SETS[rule_set]):
         where = _narrowed(where)
     return mean_run_length(where, RULE_SETS[rule_set])
-
-
-@functools.lru_cache(maxsize=256)
-def _measured(rule_set: RuleSet, shift: float, k_sigma: float) -> float:
-    return mean_run_length(_cells(lambda z: float(ndtr(z * k_sigma / K_SIGMA - shift))), RULE_SETS[rule_set])
 
 
 def _cells(below: Callable[[float], float]) -> Places:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri
 
-from streams.monitors.spc.variables import Sample, Sigma, precision, sigma_within
+from streams.monitors.spc.attributes import D2_EXACT, NoLimits
+from streams.monitors.spc.variables import Sample, Sigma, fit_individuals, precision, sigma_within
 
 Which = Literal["mr", "sbar", "pooled", "rbar", "overall"]
 Family = Literal["lognormal", "empirical"]
@@ -87,17 +88,18 @@ def overall(tolerance: Tolerance, sample: Sample) -> Capability:
 
 
 def within(tolerance: Tolerance, samples: Sequence[Sample], method: Sigma = "sbar") -> Capability:
-    """Cp, Cpk: sigma within subgroups, see `sigma_within`; `mr` takes the subgroups' means as individuals.
+    """Cp, Cpk: sigma within subgroups, see `sigma_within`; by moving ranges (`mr`) where each has one value.
 
-    Degrees of freedom are what a sigma as precise as this one has. Raises NoLimits as `sigma_within`.
+    Degrees of freedom are what a sigma as precise as this one has. Raises NoLimits as `sigma_within`, and for moving ranges of
+    means, which scatter less than parts do.
     """
     n = sum(one.n for one in samples)
     mean = math.fsum(one.n * one.mean for one in samples) / n
     whole = Sample(subgroup="all", n=n, mean=mean, sd=None)
     if method == "mr":
-        means = [one.mean for one in samples]
-        sigma = float(np.mean(np.abs(np.diff(means)))) * math.sqrt(math.pi) / 2
-        return indices(tolerance, whole, sigma, _MR_FREEDOM * (len(means) - 1), method)
+        if n > len(samples):
+            raise NoLimits("moving ranges of subgroup means say nothing of single parts: take sbar or pooled")
+        return indices(tolerance, whole, fit_individuals(samples, d2=D2_EXACT).sigma, _MR_FREEDOM * (n - 1), method)
     freedom = sum(precision(one.n, method) for one in samples if one.n > 1) / 2
     return indices(tolerance, whole, sigma_within(samples, method), freedom, method)
 

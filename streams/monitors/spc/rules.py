@@ -55,7 +55,7 @@ class Counters(NamedTuple):
     """What the rules remember besides the last point; capped at what the rule set asks, so that there are few (see `arl`).
 
     run, trend, turns: points in a row on one side, rising or falling, alternating; the sign is the side or the last direction.
-    zones: of the last four points, +-1 beyond one sigma, +-2 beyond two. held: what held at the last point.
+    zones: of the last four points, +-1 beyond one sigma, +-2 beyond two of the last two. held: what held at the last point.
     """
 
     run: int = 0
@@ -153,7 +153,13 @@ def counted(counters: Counters, step: Step, rules: Sequence[Rule]) -> Counters:
         zones=(*counters.zones, _side(step.zone) * max(0, min(abs(step.zone) - 1, 2)))[-5:] if ZONES.intersection(rules) else (),
     )
     held = tuple((rule, to) for rule in rules for to in _holds(rule, after, step.zone))
-    return after._replace(zones=after.zones[-4:], held=held)
+    return after._replace(zones=_remembered(after.zones), held=held)
+
+
+def _remembered(zones: tuple[int, ...]) -> tuple[int, ...]:
+    """Of the last four points; beyond two sigma is asked of the last two only."""
+    kept = zones[-4:]
+    return (*map(_side, kept[:-2]), *kept[-2:])
 
 
 def _side(number: int) -> int:

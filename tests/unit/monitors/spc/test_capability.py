@@ -78,6 +78,10 @@ def test_bad_input_says_so() -> None:
         overall(DRAWING, sample_of("a", [74.0, 74.0]))
     with pytest.raises(NoLimits, match="two measurements"):
         within(DRAWING, [sample_of("a", [74.0])])
+    with pytest.raises(NoLimits, match="moving ranges of subgroup means"):
+        within(DRAWING, PISTONS, "mr")
+    with pytest.raises(NoLimits, match="two subgroups"):
+        within(DRAWING, [sample_of("a", [74.0])], "mr")
     with pytest.raises(ValueError, match="all above 0"):
         lognormal([0.0, 1.0])
     with pytest.raises(ValueError, match="741"):
