@@ -121,7 +121,7 @@ class LocalPrometheus:
         (self.folder / "targets").mkdir(parents=True)
         shutil.copytree(source / "rules", self.folder / "rules")
         config = yaml.safe_load((source / "prometheus.yml").read_text(encoding="utf-8"))
-        config["global"] |= {"scrape_interval": f"{self._every_s}s", "evaluation_interval": f"{self._every_s}s"}
+        config["global"] |= dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), f"{self._every_s}s")
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
     def _wait_ready(self) -> None:

@@ -82,6 +82,8 @@ def built(panel: Panel) -> Any:
         made.stacking(common.StackingConfig().mode(shapes.StackingMode.NORMAL).group("A")).fill_opacity(40)
     if panel.kind in ("lines", "stacked"):
         made.legend(_legend()).thresholds_style(_shown(panel))
+    if panel.kind == "states":
+        made.show_value(shapes.VisibilityMode.AUTO).merge_values(True).row_height(0.8).legend(_legend()).fill_opacity(70)
     for name in panel.dashed:
         made.override_by_name(name, _dashes())
     if panel.kind == "table":
@@ -143,7 +145,7 @@ def _dashes() -> list[models.DynamicConfigValue]:
 
 def _as_one_table(made: Any) -> None:
     """Queries side by side, one row for the same labels; the time of the query says nothing."""
-    made.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    made.show_header(True).with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     hidden = {"excludeByName": {"Time": True}}
     made.with_transformation(models.DataTransformerConfig(id_val="organize", options=hidden))
 

@@ -21,10 +21,12 @@ from streams.capture.gateway import IMAGE_EXTENSIONS, Capture, Limits, Refused, 
 from streams.fates import Unavailable, Unprocessable
 from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
+from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.kafka import KafkaUnreachable, reach
 from streams.wiring.adapters.outbox import OutboxError
 from streams.wiring.commands.folder import Group, arriving, groups, strangers
 from streams.wiring.processors.gateway import Gateway, NothingInForce
+from streams.wiring.processors.gateway_watch import watched_gateway
 from streams.wiring.processors.injector import Injector
 from streams.wiring.processors.limit_set import LimitSets
 
@@ -95,7 +97,7 @@ def capture(
         told, left = _run(batches, of, settings, rate, wait_s)
         for path in () if follow else strangers(folder, IMAGE_EXTENSIONS):
             _refuse(told, path, "wrong_extension", f"{path.suffix or 'none'}: {', '.join(sorted(IMAGE_EXTENSIONS))} are read")
-    except (ValueError, OSError, KafkaUnreachable, Unavailable, OutboxError, NothingInForce, Unprocessable) as error:
+    except (ValueError, OSError, PortTaken, KafkaUnreachable, Unavailable, OutboxError, NothingInForce, Unprocessable) as error:
         text = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
         typer.echo(f"verdictline capture: {text}", err=True)
         raise typer.Exit(FAILED) from error
@@ -133,6 +135,7 @@ def _run(batches: Iterator[Group], of: _Station, settings: Settings, rate: float
         gateway = Gateway(settings, registry, stations=[of.station])
         stack.callback(gateway.close)
         if of.stays:  # challenge parts come this way too, as long as the station runs
+            stack.enter_context(watched_gateway(gateway, settings))
             ours = Injector(
                 settings,
                 [of.station],

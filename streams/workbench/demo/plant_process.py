@@ -13,8 +13,8 @@ import structlog
 from streams.capture.gateway import Capture, View, acquisition_digest
 from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
-from streams.wiring.adapters.health import Health
 from streams.wiring.processors.gateway import Gateway
+from streams.wiring.processors.gateway_watch import watched_gateway
 from streams.wiring.processors.injector import Injector
 from streams.wiring.processors.limit_set import LimitSets
 from streams.workbench.demo.plan import Plan, StationPlan
@@ -60,13 +60,7 @@ def run_plant(plan: Plan, settings: Settings) -> bool:
         registry.wait_ready()
         gateway = Gateway(settings, registry, stations=stations)
         stack.callback(gateway.close)
-        health = Health(
-            live=lambda: {"gateway": gateway.alive},
-            ready=lambda: {"gateway": gateway.alive},
-            port=settings.health_port,
-            host=settings.health_host,
-        )
-        stack.callback(health.close)
+        stack.enter_context(watched_gateway(gateway, settings))
         painter = LimitSets(settings, registry)
         injector = stack.enter_context(
             Injector(settings, stations, capture=gateway.post, acquisition=acquisition_of, painter=painter)
