@@ -14,6 +14,7 @@ from schemas.common import BaselineState, Message, Text, Time
 from schemas.ids import Digest, Inspection, Name, Station
 
 SubgroupId = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+LimitsId = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Count = Annotated[int, Field(ge=0)]
 Chart = Literal["p", "np", "laney_p", "c", "u", "laney_u", "g", "t", "i_mr", "xbar_s"]
 RuleSet = Literal["nelson_1", "nelson_1_2", "nelson_1_2_3", "nelson_1_2_3_4", "weco_1_2", "probability", "zone"]
@@ -43,7 +44,7 @@ class SubgroupRuleV1(Message):
 
 class CharacteristicV1(Message):
     """What is charted. of: `nonconforming` parts (rework + scrap), parts of one `class`, `defects` (instances of a class, or of
-    all), or a `measurement` of the instances (the largest of a part, or their number).
+    all), or a `measurement` of the instances (the largest of a part, the smallest distance, or their number).
 
     lower, upper, target: specification, in the unit of the quantity (mm, mm2, 1), for capability. trial_n: so many subgroups
     make trial limits.
@@ -65,7 +66,7 @@ class CharacteristicV1(Message):
     def chart_fits(self) -> CharacteristicV1:
         fits = {
             "nonconforming": ("p", "np", "laney_p", "g", "t"),
-            "class": ("p", "np", "laney_p", "g", "t"),
+            "class": ("p", "np", "laney_p"),
             "defects": ("c", "u", "laney_u"),
             "measurement": ("i_mr", "xbar_s"),
         }
@@ -149,7 +150,7 @@ class StageBreakV1(Message):
     stage: StageV1
     changed: tuple[Name, ...]
     first: Inspection
-    carried: tuple[Text, ...] = ()
+    carried: tuple[LimitsId, ...] = ()
     at: Time
 
 
@@ -172,9 +173,11 @@ class SubgroupV1(Message):
     n = pass + rework + scrap; nonconforming = rework + scrap; counts: also review (pending) and no_verdict (neither).
     excluded: parts of other purposes in the same stretch. defects: parts by class of the verdict, among those not passed, with
     `unknown` and `unreviewed` always there. instances: measured defects by class. units: parts at which instances can be
-    counted. gaps: good parts before each nonconforming one, for charts of rare events, newest last; open_gap: since then.
-    epoch, first_n, last_n: of the parts in it. start, end: time of capture. revision: the highest counts. provisional: within
-    the station's grace time more may come.
+    counted. gaps: good parts before each nonconforming one, for charts of rare events, newest last; gap_s: seconds
+    between them, where known; open_gap: good parts since then.
+    epoch, first_n, last_n: of the parts in it. start, end: first and last time of capture. revision: the highest counts; why:
+    what made this one. closed_by `sequence`: the station's numbers began anew. unplaced: verdicts since the subgroup before
+    whose own subgroup is too old to be changed. A part counts with the instances and measurements of its first verdict.
     """
 
     TYPE = "verdictline.spc.subgroup.v1"
@@ -186,7 +189,7 @@ class SubgroupV1(Message):
     series: Name
     stage_id: Name
     stage: StageV1
-    closed_by: Literal["count", "time", "lot", "stage"]
+    closed_by: Literal["count", "time", "lot", "stage", "sequence"]
     start: Time
     end: Time
     epoch: int = Field(ge=0)
@@ -200,9 +203,11 @@ class SubgroupV1(Message):
     instances: dict[Name, Count] = Field(default_factory=dict)
     units: Count = 0
     gaps: tuple[Count, ...] = Field(default=(), max_length=200)
+    gap_s: tuple[float, ...] = Field(default=(), max_length=200)
     open_gap: Count | None = None
     characteristics: tuple[MeasuredV1, ...] = ()
     baseline_state: BaselineState | None = None
+    unplaced: Count = 0
     why: Annotated[str, StringConstraints(max_length=300)] = ""
 
     @model_validator(mode="after")
@@ -252,7 +257,7 @@ class LimitsV1(Message):
     """
 
     TYPE = "verdictline.spc.limits.v1"
-    limits_id: Text
+    limits_id: LimitsId
     station: Station
     product: Name
     series: Name
@@ -278,16 +283,16 @@ class LimitsV1(Message):
 class SignalV1(Message):
     """A rule was broken. Spc -> wall, people, SPC. Never withdrawn: a corrected subgroup makes it `superseded`.
 
-    rule: which of the set. value: the charted statistic; z: the plain z, before sigma_z. points: subgroups that make the
-    pattern, newest last. software_change_in_stage: the stage began within the pattern. drift_state: of the anomaly baseline;
-    while it is stale this is a measurement problem first.
+    rule: which of the set; again: it held at the subgroup before too. value: the charted statistic; z: the plain one, before
+    sigma_z. points: subgroups that make the pattern, newest last. software_change_in_stage: the stage began within the pattern.
+    drift_state: of the anomaly baseline; while it is stale this is a measurement problem first.
     """
 
     TYPE = "verdictline.spc.signal.v1"
     signal_id: Text
     subgroup_id: SubgroupId
     revision: int = Field(ge=0)
-    limits_id: Text
+    limits_id: LimitsId
     station: Station
     product: Name
     series: Name
@@ -297,6 +302,7 @@ class SignalV1(Message):
     rule_set: RuleSet
     rule: Name
     direction: Literal["high", "low", "both"]
+    again: bool = False
     value: float
     z: float | None = None
     points: tuple[SubgroupId, ...] = Field(min_length=1, max_length=50)

@@ -125,11 +125,16 @@ DRIFT_STREAMS = Gauge("verdictline_drift_streams", "Score streams by the state o
 _CHARACTERISTIC = ["station", "product", "characteristic"]
 SPC_SUBGROUPS = Counter("verdictline_spc_subgroups_total", "Subgroups published, each revision", ["station"])
 SPC_SIGNALS = Counter("verdictline_spc_signals_total", "Signals of control charts, by rule", ["station", "rule"])
-SPC_OUT_OF_CONTROL = Gauge("verdictline_spc_out_of_control", "1 while the newest subgroup signals, else 0", _CHARACTERISTIC)
-SPC_RATIO = Gauge("verdictline_spc_nonconforming_ratio", "Nonconforming share of the newest subgroup, 0 to 1", _CHARACTERISTIC)
-SPC_CENTER = Gauge("verdictline_spc_center", "Centre line of the chart, in the characteristic's unit", _CHARACTERISTIC)
-SPC_UPPER = Gauge("verdictline_spc_upper_limit", "Upper control limit that the newest subgroup was held against", _CHARACTERISTIC)
-SPC_LOWER = Gauge("verdictline_spc_lower_limit", "Lower control limit that the newest subgroup was held against", _CHARACTERISTIC)
+SPC_UNPLACED = Counter("verdictline_spc_unplaced_total", "Verdicts and acts that changed no subgroup: too late", ["station"])
+SPC_OUT_OF_CONTROL = Snapshot("verdictline_spc_out_of_control", "1 while the newest subgroup signals, else 0", _CHARACTERISTIC)
+SPC_RATIO = Snapshot("verdictline_spc_nonconforming_ratio", "Nonconforming share of the newest subgroup, 0 to 1", _CHARACTERISTIC)
+SPC_CENTER = Snapshot("verdictline_spc_center", "Centre line of the chart, in the characteristic's unit", _CHARACTERISTIC)
+SPC_UPPER = Snapshot(
+    "verdictline_spc_upper_limit", "Upper control limit that the newest subgroup was held against", _CHARACTERISTIC
+)
+SPC_LOWER = Snapshot(
+    "verdictline_spc_lower_limit", "Lower control limit that the newest subgroup was held against", _CHARACTERISTIC
+)
 
 # --- database sink
 SINK_ROWS = Counter("verdictline_sink_rows_total", "Rows upserted, by table", ["table"])

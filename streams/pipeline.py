@@ -13,10 +13,11 @@ from schemas.topics import (
     EMBEDDING,
     EVIDENCE,
     SEGMENT_REQUEST,
+    SPC,
     VERDICT,
 )
 
-Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge"]
+Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,13 @@ PIPELINE: tuple[Row, ...] = (
         writes=(CHALLENGE,),
         engine="faust",
         answers="Would this station still find a defect?",
+    ),
+    Row(
+        name="spc",
+        reads=(VERDICT, SPC),
+        writes=(SPC,),
+        engine="faust",
+        answers="Is the process in control?",
     ),
 )
 

@@ -25,6 +25,8 @@ from schemas.topics import (
     MODEL_SET,
     POLICY,
     SPC,
+    SPC_STATE,
+    SPC_TICK,
     TAXONOMY,
     TRIAGE_STATE,
     VERDICT,
@@ -45,6 +47,7 @@ SENDS = {
     "triage": (EVIDENCE, TRIAGE_STATE, DEAD_LETTER),
     "drift": (DRIFT_STATE, DRIFT_TICK, DEAD_LETTER),
     "challenge": (CHALLENGE_STATE, CHALLENGE_TICK, DEAD_LETTER),
+    "spc": (SPC_STATE, SPC_TICK, DEAD_LETTER),
 }
 RECEIVES = {
     "gateway": (CHALLENGE, POLICY, MODEL_SET, BASELINE),
@@ -54,6 +57,7 @@ RECEIVES = {
     "triage": (POLICY, MODEL_SET, TRIAGE_STATE),
     "drift": (POLICY, MODEL_SET, BASELINE, DRIFT_STATE, DRIFT_TICK),
     "challenge": (POLICY, MODEL_SET, CHALLENGE_STATE, CHALLENGE_TICK),
+    "spc": (SPC_STATE, SPC_TICK),
     "console": (VERDICT, EVIDENCE, EMBEDDING, LABEL, TAXONOMY, POLICY, MODEL_SET),
     "consumer": (VERDICT, SPC),
 }

@@ -30,6 +30,8 @@ faust: Any = _faust  # its annotations name neither its inside nor what its sign
 BUG = 70  # exit status
 _GATHER_MS = 500
 State = dict[str, Any]
+PARTS = "parts"
+_OF = "\n"  # in the table's key of a part, between the key and the part's name
 
 
 class Reducer(Protocol):
@@ -37,6 +39,9 @@ class Reducer(Protocol):
 
     States are replaced, never mutated, and idempotent: a record may come twice. No result may depend on whether a tick came
     before or after an input: what comes late for an expired state starts another.
+
+    What changes seldom may lie in `state["parts"]`, states by name: each is written alone and only where it is another object,
+    before the rest. After a crash in between a part is newer than the rest, and what it is told again it must ignore.
     """
 
     def key(self, record: Received) -> str | None:
@@ -129,6 +134,7 @@ class Tables:
         self._turning = False
         self._committed: dict[int, int | None] = {}
         self._topics: dict[str, Any] = {}
+        self._whole: dict[str, tuple[Any, State]] = {}  # by key: what the table holds, and that with its parts
         self.deadlines = Deadlines()
         self.deadlines.expect({"start": config.recovery_s})
         self.turned = time.monotonic()
@@ -147,7 +153,7 @@ class Tables:
         """Raises SystemExit at the end; ends the process with BUG or STALLED where going on would lose records."""
         Watchdog(self._late).start()
         ASSIGNED.labels(self._config.app).set_function(lambda: len(self._mine))
-        STATES.labels(self._config.app).set_function(lambda: len(self._table))
+        STATES.labels(self._config.app).set_function(lambda: sum(_OF not in key for key in list(self._table)))
         worker = faust.Worker(self.app, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None
         worker.execute_from_commandline()
@@ -166,7 +172,13 @@ class Tables:
 
     def states(self) -> list[State]:
         """Of the partitions that this process owns. Safe on any thread."""
-        return [found["state"] for found in list(self._table.values()) if found["partition"] in self._mine]
+        items = list(self._table.items())
+        return [found["state"] for key, found in items if _OF not in key and found["partition"] in self._mine]
+
+    def parts(self) -> list[tuple[str, str, State]]:
+        """(key, name, part) of the states of those partitions. Safe on any thread."""
+        items = [(key.split(_OF), found) for key, found in list(self._table.items()) if _OF in key]
+        return [(place[0], place[1], found["state"]) for place, found in items if found["partition"] in self._mine]
 
     def _late(self) -> list[str]:
         """A blocked loop is seen at once, what it should do only in its own time (recovery has long)."""
@@ -222,20 +234,44 @@ class Tables:
 
     async def _apply(self, partition: int, alarms: Alarms, key: str, state: State | None, outputs: Sequence[Record]) -> None:
         await self._send(outputs)  # (R5) first: a crash in between repeats them, never loses them
+        before = self._state(key)
+        self._write_parts(partition, key, before, state)
         if state is None:
             self._table.pop(key, None)
             return
-        self._table[key] = {"partition": partition, "state": state}  # (R6) replaced: a mutation in place is not written
+        rest = {name: value for name, value in state.items() if name != PARTS}
+        named = {PARTS: sorted(state[PARTS])} if PARTS in state else {}
+        found = self._table[key] = {"partition": partition, "state": rest, **named}  # (R6) replaced: else it is not written
+        self._whole[key] = found, state
         alarms.set(key, self._reducer.due(state))
 
     def _state(self, key: str) -> State | None:
         found = self._table.get(key)
-        return None if found is None else found["state"]
+        if found is None:
+            return None
+        kept = self._whole.get(key)
+        if kept is not None and kept[0] is found:
+            return kept[1]
+        state: State = found["state"]
+        if PARTS in found:
+            parts = {name: self._table.get(f"{key}{_OF}{name}") for name in found[PARTS]}
+            state = {**state, PARTS: {name: part["state"] for name, part in parts.items() if part is not None}}
+        self._whole[key] = found, state
+        return state
+
+    def _write_parts(self, partition: int, key: str, before: State | None, after: State | None) -> None:
+        old: State = (before or {}).get(PARTS, {})
+        new: State = (after or {}).get(PARTS, {})
+        for name, part in new.items():
+            if part is not old.get(name):
+                self._table[f"{key}{_OF}{name}"] = {"partition": partition, "state": part}
+        for name in old.keys() - new.keys():
+            self._table.pop(f"{key}{_OF}{name}", None)
 
     def _waiting(self, partition: int) -> Alarms:
         alarms = Alarms()
         for key, found in self._table.items():
-            if found["partition"] == partition:
+            if found["partition"] == partition and _OF not in key:
                 alarms.set(key, self._reducer.due(found["state"]))
         return alarms
 
@@ -288,6 +324,7 @@ class Tables:
 
     async def _revoked(self, app: Any, *_: Any, **__: Any) -> None:
         self._alarms.clear()
+        self._whole.clear()
 
 
 def _options(config: TablesConfig) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""A chart from subgroup to subgroup: trial limits, rules, signals that stand. Pure; speaks through `Judged`.
+
+Trial limits are made once, of the first `trial_n` subgroups, and stay: nothing adapts itself. Only a person's act changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from schemas.spc import CharacteristicV1
+from streams.monitors.spc.attributes import NoLimits
+from streams.monitors.spc.course import Chart, Shown, Signalled
+from streams.monitors.spc.facts import Lite
+from streams.monitors.spc.kinds import Fitted, Point, at_sizes, drawn_center, fit, points, values
+from streams.monitors.spc.rules import POINTS, RuleSignal, RulesState, rules_step
+from streams.monitors.spc.rules import RuleSet as KnownRules
+
+
+class Judged(NamedTuple):
+    """The chart after it; signals that are new, and those that hold no more. limits: they are new."""
+
+    chart: Chart
+    opened: tuple[Signalled, ...] = ()
+    superseded: tuple[Signalled, ...] = ()
+    limits: bool = False
+
+
+def append(one: CharacteristicV1, chart: Chart, history: Sequence[Lite], at_ms: int) -> Judged:
+    """The newest of `history` was published. Makes trial limits where they are due."""
+    if chart.limits is None:
+        return _first_limits(one, chart, history, at_ms)
+    rules, signals = _walk(one, chart.limits, chart.rules, history, start=len(history) - 1)
+    chart = replace(chart, rules=rules, standing=(*chart.standing, *signals))
+    return Judged(_shown(one, chart, history), opened=tuple(signals))
+
+
+def again(one: CharacteristicV1, chart: Chart, history: Sequence[Lite]) -> Judged:
+    """A subgroup of `history` was corrected, or the limits are others: the rules run over all that is kept."""
+    if chart.limits is None:
+        return Judged(chart)
+    rules, signals = _walk(one, chart.limits, chart.base, history, start=0)
+    before = {_name(signal) for signal in chart.standing}
+    after = {_name(signal) for signal in signals}
+    gone = tuple(signal for signal in chart.standing if _name(signal) not in after)
+    fresh = tuple(signal for signal in signals if _name(signal) not in before)
+    chart = replace(chart, rules=rules, standing=tuple(signals))
+    return Judged(_shown(one, chart, history), opened=fresh, superseded=gone)
+
+
+def forget(one: CharacteristicV1, chart: Chart, dropped: Lite) -> Chart:
+    """The oldest subgroup is kept no longer."""
+    if chart.limits is None:
+        return chart
+    base, _ = _walk(one, chart.limits, chart.base, [dropped], start=0)
+    return replace(chart, base=base, standing=tuple(s for s in chart.standing if s.number != dropped.number))
+
+
+def refit(one: CharacteristicV1, chart: Chart, history: Sequence[Lite], at_ms: int) -> Judged:
+    """Trial limits anew, of all that is kept but the removed. Signals of the former limits stand no more. Raises NoLimits."""
+    fitted = fit(one, history, chart.removed)
+    cleared = replace(chart, status="trial", approved_by=None, why=None, base=RulesState(), rules=RulesState(), standing=())
+    return _with(one, cleared, fitted, history, at_ms)._replace(superseded=chart.standing)
+
+
+def _shown(one: CharacteristicV1, chart: Chart, history: Sequence[Lite]) -> Chart:
+    found = points(one, chart.limits, history[-1]) if chart.limits is not None and history else []
+    if chart.limits is None or not found:
+        return chart
+    (at,) = at_sizes(one, chart.limits, [found[-1].size])
+    signals = any(signal.number == history[-1].number for signal in chart.standing)
+    return replace(chart, shown=Shown(found[-1].value, drawn_center(one, chart.limits, found[-1].size), at.lcl, at.ucl, signals))
+
+
+def _first_limits(one: CharacteristicV1, chart: Chart, history: Sequence[Lite], at_ms: int) -> Judged:
+    gone = {number for number, _ in chart.removed}
+    if sum(len(values(one, subgroup)) for subgroup in history if subgroup.number not in gone) < one.trial_n:
+        return Judged(chart)
+    try:
+        fitted = fit(one, history, chart.removed)
+    except NoLimits:  # none was bad yet, or all: with the next subgroup there may be
+        return Judged(chart)
+    return _with(one, chart, fitted, history, at_ms)
+
+
+def _with(one: CharacteristicV1, chart: Chart, fitted: Fitted, history: Sequence[Lite], at_ms: int) -> Judged:
+    chart = replace(chart, limits=fitted, version=chart.version + 1, at_ms=at_ms)
+    return again(one, chart, history)._replace(limits=True)
+
+
+def _walk(
+    one: CharacteristicV1, limits: Fitted, state: RulesState, history: Sequence[Lite], start: int
+) -> tuple[RulesState, list[Signalled]]:
+    """Rules over the subgroups from `start` on; those before are only named in patterns."""
+    found: list[Signalled] = []
+    past = [subgroup.number for subgroup in history[max(0, start - 2 * max(POINTS.values())) : start] if values(one, subgroup)]
+    for subgroup in history[start:]:
+        for point in points(one, limits, subgroup):
+            past.append(subgroup.number)
+            state, signals = _step(one, state, point)
+            found += [_signalled(one, signal, point, past) for signal in signals]
+    return state, _unique(found)
+
+
+def _step(one: CharacteristicV1, state: RulesState, point: Point) -> tuple[RulesState, tuple[RuleSignal, ...]]:
+    return rules_step(state, point.scaled, _rules(one))
+
+
+def _rules(one: CharacteristicV1) -> KnownRules:
+    """Limits of gaps are probabilities: beyond them or not is all that can be asked."""
+    return "nelson_1" if one.chart == "g" or one.rule_set == "probability" else one.rule_set
+
+
+def rule_set(one: CharacteristicV1) -> str:
+    return "probability" if one.chart == "g" else one.rule_set
+
+
+def _signalled(one: CharacteristicV1, signal: RuleSignal, point: Point, past: Sequence[int]) -> Signalled:
+    rule = "probability" if rule_set(one) == "probability" else signal.rule
+    pattern = tuple(dict.fromkeys(past[-signal.points :]))
+    return Signalled(past[-1], rule, signal.direction, pattern, point.value, point.z, signal.again)
+
+
+def _name(signal: Signalled) -> tuple[int, str, str]:
+    return signal.number, signal.rule, signal.direction
+
+
+def _unique(found: Sequence[Signalled]) -> list[Signalled]:
+    """A subgroup with several gaps signals once a rule and direction: by its first."""
+    return list({_name(signal): signal for signal in reversed(found)}.values())[::-1]

@@ -1,0 +1,151 @@
+"""The spc processor under kill -9 and rebalance 1 -> 2 -> 1 while verdicts come: it says what the pure rules make of the log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
+
+from schemas.codec import record_of
+from schemas.envelope import Record
+from schemas.spc import LimitsV1, SignalV1, StageBreakV1, SubgroupV1
+from schemas.topics import DEAD_LETTER, SPC
+from streams.judgement.verdicts import verdict_record
+from streams.wiring.adapters.kafka import Writer, read_all
+from streams.wiring.adapters.topics import apply_topics
+from tests.helpers.servers import SharedKafka
+from tests.helpers.spc import T0_MS, act, digest_of, expected, plan, ready_file, reviewed, said_of, spc, verdict
+from tests.helpers.wait import wait_until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
+STATIONS, PARTS, RATE = 4, 1500, 600
+MARGIN_MS = 9_000
+
+
+def story(site: str) -> list[Record]:
+    """Stations whose parts get worse at different times, with new models on the way; out of order, with copies and reviews."""
+    chance = np.random.default_rng(5)
+    placed = []
+    for station in range(STATIONS):
+        change = PARTS * (station + 1) // (STATIONS + 1)
+        for n in range(PARTS):
+            bad = chance.random() < (0.05 if n < change else 0.3)
+            models = digest_of("2" if n < PARTS // 2 else "7")
+            where = {"station": f"{site}/line/cam-{station}", "model_set": models, "lot": f"L-{n // 400}"}
+            purpose = "challenge" if n % 97 == 96 else "production"
+            one = verdict(
+                n, "scrap" if bad else "pass", "crack" if bad else None, at_ms=T0_MS + 100 * n, purpose=purpose, **where
+            )
+            placed.append((n + chance.uniform(0, 10) * (n > 0), one))
+            if n % 83 == 5:
+                placed.append((n + chance.uniform(10, 200), one))
+            if bad and n % 7 == 0:
+                placed.append((n + chance.uniform(20, 300), reviewed(one, "pass")))
+    return [verdict_record(one) for _, one in sorted(placed, key=lambda one: one[0])]
+
+
+def members(client: dict[str, Any]) -> int:
+    """How many processes share the work; 0 while they are still agreeing."""
+    admin = AdminClient(client)  # it must live as long as its answer is awaited
+    found = admin.describe_consumer_groups(["spc"])["spc"].result(10)
+    return len(found.members) if found.state == ConsumerGroupState.STABLE else 0
+
+
+def write(client: dict[str, Any], records: list[Record], rate: float = 1e9) -> None:
+    """Acknowledged when it returns."""
+    writer, begin = Writer(client), time.monotonic()
+    for index, record in enumerate(records):
+        if (wait_s := begin + index / rate - time.monotonic()) > 0.005:
+            time.sleep(wait_s)
+        writer.send(record)
+    writer.flush()
+
+
+def told(message: Any) -> Record:
+    return record_of(message, id=f"{message.station}/{type(message).__name__}", station=message.station, subject="-")
+
+
+def test_it_says_what_the_log_says_over_kills_and_rebalances(kafka: SharedKafka, tmp_path: Path) -> None:
+    client: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
+    apply_topics(client)
+    site, log = kafka.fresh("site"), tmp_path / "spc.log"
+    write(client, [told(plan(station=f"{site}/line/cam-{i}", n=50, lot=True, every_s=60)) for i in range(STATIONS)])
+    parts = story(site)
+    quarter = len(parts) // 4 + 1
+
+    @contextmanager
+    def feeding(number: int) -> Iterator[None]:
+        """A quarter of the verdicts comes; inside, spc has begun to speak of it."""
+        before = len(said_of(client, site))
+        feeder = threading.Thread(target=write, args=(client, parts[number * quarter :][:quarter], RATE))
+        feeder.start()
+        try:
+            wait_until(lambda: len(said_of(client, site)) > before, 60, "spc says more")
+            yield
+        finally:
+            feeder.join(60)
+
+    with spc(kafka.bootstrap, log) as first:
+        wait_until(ready_file(log).exists, 60, "ready")
+        with feeding(0):
+            first.kill()
+    with spc(kafka.bootstrap, log) as killed, feeding(1):
+        killed.kill()
+    with spc(kafka.bootstrap, log):
+        with spc(kafka.bootstrap, log, slot=1) as second:
+            wait_until(lambda: members(client) == 2, 60, "both work")
+            with feeding(2):
+                second.kill()
+                second.wait()
+        with feeding(3):
+            wait_until(lambda: members(client) == 1, 60, "one works")
+
+        def same() -> bool:
+            return said_of(client, site) == expected(client, site, round(time.time() * 1000) - MARGIN_MS)
+
+        wait_until(same, 90, "it says what the log says")
+        wanted = said_of(client, site)
+    kinds = [
+        next(kind for kind in (StageBreakV1, SubgroupV1, LimitsV1, SignalV1) if _is(kind, value)) for value in wanted.values()
+    ]
+    assert kinds.count(StageBreakV1) == 2 * STATIONS
+    assert kinds.count(LimitsV1) == 3 * STATIONS  # trial, carried, and trial of the new models
+    assert kinds.count(SignalV1) > STATIONS
+
+
+def _is(kind: Any, value: bytes) -> bool:
+    try:
+        kind.model_validate_json(value)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_silent_station_is_published_and_bad_words_are_buried(kafka: SharedKafka, tmp_path: Path) -> None:
+    client: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
+    apply_topics(client)
+    station = f"{kafka.fresh('site')}/line/cam"
+    torn = told(plan(station=station, n=10))
+    bad = [
+        told(plan(station=station, zone="Mars/Olympus", every_s=60)),
+        Record(topic=SPC, key=torn.key, value=b"{", headers=torn.headers),
+        told(act("freeze", station=station)),
+    ]
+    write(client, [told(plan(station=station, n=10)), *bad])
+    with spc(kafka.bootstrap, tmp_path / "spc.log"):
+        write(client, [verdict_record(verdict(n, "scrap", station=station)) for n in range(12)])
+        (found,) = wait_until(
+            lambda: [v for v in said_of(client, station.split("/")[0]).values() if _is(SubgroupV1, v)], 60, "it"
+        )
+    one = SubgroupV1.model_validate_json(found)
+    assert (one.n, one.nonconforming, one.defects, one.closed_by) == (10, 10, {"unknown": 10, "unreviewed": 0}, "count")
+    letters = {r.header("dl_reason") for r in read_all(client, [DEAD_LETTER]) if r.key == station.encode()}
+    assert letters == {"unknown_zone", "not_json", "unknown_characteristic"}
