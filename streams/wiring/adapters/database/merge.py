@@ -1,0 +1,47 @@
+"""Many rows for one transaction: by table, each key once. Pure: order and repeats of the rows do not matter.
+
+The rules are those of the upsert (`upsert.py`): what this merges, and what the table holds, are compared alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from streams.wiring.adapters.database.rows import Row
+from streams.wiring.adapters.database.tables import FIRST, HIGHEST, LATEST, META
+
+Values = dict[str, Any]
+
+
+def merged(rows: Iterable[Row]) -> dict[str, list[Values]]:
+    """table -> its rows. Of two with one key the one that the table's rule keeps; of equals the first."""
+    kept: dict[str, dict[tuple[Any, ...], Values]] = {}
+    for table, row in rows:
+        mine = kept.setdefault(table, {})
+        key = tuple(row[name] for name in keys(table))
+        before = mine.get(key)
+        if before is None or _replaces(table, row, before):
+            mine[key] = row
+    return {table: list(found.values()) for table, found in kept.items()}
+
+
+def _replaces(table: str, row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    column, sign = rank(table)
+    return column is not None and bool(sign * row[column] > sign * before[column])
+
+
+@cache
+def rank(table: str) -> tuple[str | None, int]:
+    """The column that decides between two rows of one key, and whether the higher (1) or the lower (-1) value stays."""
+    if table in HIGHEST:
+        return HIGHEST[table], 1
+    if table in LATEST:
+        return "log_offset", 1
+    return ("log_offset", -1) if table in FIRST else (None, 0)
+
+
+@cache
+def keys(table: str) -> tuple[str, ...]:
+    return tuple(column.name for column in META.tables[table].primary_key.columns)

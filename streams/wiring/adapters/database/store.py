@@ -1,0 +1,115 @@
+"""The database as the sink uses it: batches of rows with the positions they were read at, retention, rebuilding.
+
+A transaction holds rows and positions, so after a crash they belong together. Knows no Kafka client.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, text
+
+from streams.metrics import SINK_COMMIT_SECONDS, SINK_ROWS
+from streams.wiring.adapters.database.connection import reading, writing
+from streams.wiring.adapters.database.merge import merged
+from streams.wiring.adapters.database.rows import Row
+from streams.wiring.adapters.database.tables import KEPT_BY_TIME, META, POSITIONS, content
+from streams.wiring.adapters.database.upsert import upsert
+
+Place = tuple[str, int]  # topic, partition
+REBUILDING = "rebuilding"
+KEPT_SINCE = "kept_since_us"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One record's rows. offset: of the record."""
+
+    place: Place
+    offset: int
+    rows: Sequence[Row]
+
+
+class Store:
+    """Every method raises Unavailable while the database is away, full or locked, and has then changed nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """One transaction. Raises NotStorable where a value of any of them cannot be stored."""
+        begin = time.perf_counter()
+        reached: dict[Place, int] = {}
+        for one in writes:
+            reached[one.place] = max(one.offset + 1, reached.get(one.place, 0))
+        batch = merged(row for one in writes for row in one.rows)
+        counted = {table: len(rows) for table, rows in batch.items()}
+        batch["positions"] = [{"topic": t, "partition_no": p, "next_offset": offset} for (t, p), offset in reached.items()]
+        with writing(self.engine) as connection:
+            upsert(connection, batch)
+        SINK_COMMIT_SECONDS.observe(time.perf_counter() - begin)
+        for table, count in counted.items():
+            SINK_ROWS.labels(table).inc(count)
+
+    def positions(self) -> dict[Place, int]:
+        """Where reading goes on."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(POSITIONS.select()).all()
+        return {(row.topic, row.partition_no): row.next_offset for row in rows}
+
+    def note_gap(self, place: Place, wanted: int, first: int, now_us: int) -> None:
+        """Input that Kafka's retention had removed before it was read: what the database lacks for good."""
+        row = {"topic": place[0], "partition_no": place[1], "wanted": wanted, "first_left": first, "noticed_us": now_us}
+        with writing(self.engine) as connection:
+            upsert(connection, {"gaps": [row]})
+
+    def forget(self, before_us: int, most: int = 2000) -> int:
+        """Remove up to `most` rows a table of parts older than that; how many there were."""
+        gone = 0
+        with writing(self.engine) as connection:
+            row = "rowid" if connection.dialect.name == "sqlite" else "ctid"
+            for name in KEPT_BY_TIME:
+                old = f"SELECT {row} FROM {name} WHERE at_us < :before LIMIT :most"
+                done = connection.execute(text(f"DELETE FROM {name} WHERE {row} IN ({old})"), {"before": before_us, "most": most})
+                gone += done.rowcount
+            self._mark(connection, KEPT_SINCE, str(before_us))
+        return gone
+
+    def begin_rebuild(self) -> None:
+        """Empty it. Until `end_rebuild` the next sink begins anew."""
+        with writing(self.engine) as connection:
+            for table in (*content(), POSITIONS, META.tables["gaps"], META.tables["marks"]):
+                connection.execute(table.delete())
+            self._mark(connection, REBUILDING, "1")
+
+    def end_rebuild(self) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(text("DELETE FROM marks WHERE name = :name"), {"name": REBUILDING})
+
+    def resume_rebuild(self) -> bool:
+        """Whether a rebuild was cut off: then every topic is read from its beginning once more."""
+        if REBUILDING not in self.marks():
+            return False
+        with writing(self.engine) as connection:
+            connection.execute(POSITIONS.delete())
+            connection.execute(text("DELETE FROM marks WHERE name = :name"), {"name": REBUILDING})
+        return True
+
+    def marks(self) -> Mapping[str, str]:
+        with reading(self.engine) as connection:
+            return {row.name: row.value for row in connection.execute(META.tables["marks"].select())}
+
+    @staticmethod
+    def _mark(connection: Connection, name: str, value: str) -> None:
+        connection.execute(text("DELETE FROM marks WHERE name = :name"), {"name": name})
+        connection.execute(text("INSERT INTO marks (name, value) VALUES (:name, :value)"), {"name": name, "value": value})
+
+
+def beginning(stored: Mapping[Place, int], committed: Mapping[Place, int]) -> dict[Place, int]:
+    """Where to read on: where the group stands, but never beyond what the database holds. Places without either: at the first.
+
+    The group may be ahead (the database was replaced or restored), or behind (a dead letter was not acknowledged any more).
+    """
+    return {place: min(at, committed.get(place, at)) for place, at in stored.items()}

@@ -1,0 +1,267 @@
+"""The tables, and which of two rows with one key stays. Knows no message and no driver.
+
+Times are `*_us`: microseconds since 1970, UTC. at_us: when it happened on the line (of an inspection: its capture, else its
+announcement); retention goes by it. Text columns that hold JSON say so. log_offset: of the record that the row was made from.
+`data`: the whole message as JSON, without what is too large to keep.
+
+* inspections: one row each, the effective verdict. baselines: JSON {view: state}; challenge: JSON of the stamp.
+* revisions: every revision of every verdict. reasons: JSON [{code, view, stage, detail}]; used: JSON of what decided.
+* announced: what the gateway owed a verdict. views: JSON {view: [width_px, height_px]}.
+* evidence: what each stage saw of each view, the first word of each model set. probabilities: JSON {class: share}; instances:
+  JSON; cells: of views with a p-value up to .2, the sorted heat map (`cells.py`).
+* failed: stages that could not observe. reviews: what people said.
+* spc_*, drift_events, baselines*, challenge_*, suspect_windows, detection_limits: the messages of those topics by their ids.
+* acts, policies, model_sets, in_force: who put which version in force, and the versions.
+* positions: where reading goes on; gaps: input that Kafka's retention had removed before it was read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text
+
+META = MetaData()
+
+
+def _text(name: str, *, key: bool = False) -> Column[Any]:
+    return Column(name, Text, primary_key=key, nullable=False)
+
+
+def _maybe(*names: str) -> list[Column[Any]]:
+    return [Column(name, Text, nullable=True) for name in names]
+
+
+def _int(name: str, *, key: bool = False, nullable: bool = False) -> Column[Any]:
+    return Column(name, BigInteger, primary_key=key, nullable=nullable, autoincrement=False)
+
+
+def _flag(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Boolean(create_constraint=False), nullable=nullable)
+
+
+def _real(name: str) -> Column[Any]:
+    return Column(name, Double, nullable=True)
+
+
+def _part() -> list[Column[Any]]:
+    """What stands in an announcement and in a verdict alike."""
+    return [
+        _text("station"),
+        _int("epoch"),
+        _int("n"),
+        _text("product"),
+        *_maybe("lot", "tool", "serial"),
+        _int("visit"),
+        _text("purpose"),
+        *_maybe("policy", "model_set", "acquisition"),
+        _int("at_us"),
+        _int("announced_us"),
+    ]
+
+
+INSPECTIONS = Table(
+    "inspections",
+    META,
+    _text("inspection", key=True),
+    *_part(),
+    *_maybe("previous"),
+    _int("revision"),
+    _text("disposition"),
+    *_maybe("label"),
+    _text("decided_by"),
+    *_maybe("who"),
+    _flag("late"),
+    _flag("audit"),
+    _int("decided_us"),
+    _text("reasons"),
+    _flag("false_reject_rate_valid", nullable=True),
+    *_maybe("baselines", "challenge"),
+    Index("inspections_at", "at_us"),
+    Index("inspections_serial", "serial"),
+    Index("inspections_lot", "lot"),
+)
+REVISIONS = Table(
+    "revisions",
+    META,
+    _text("inspection", key=True),
+    Column("revision", Integer, primary_key=True, nullable=False, autoincrement=False),
+    _text("disposition"),
+    *_maybe("label"),
+    _text("decided_by"),
+    *_maybe("who"),
+    _flag("late"),
+    _flag("audit"),
+    *_maybe("supersedes", "supersedes_label"),
+    _int("decided_us"),
+    _text("reasons"),
+    _text("used"),
+    _int("at_us"),
+    Index("revisions_at", "at_us"),
+)
+ANNOUNCED = Table(
+    "announced",
+    META,
+    _text("inspection", key=True),
+    *_part(),
+    Column("decide_within_s", Double, nullable=False),
+    _real("gate_time_s"),
+    _int("views_expected"),
+    _text("views"),
+    *_maybe("baselines", "challenge"),
+    _int("log_offset"),
+    Index("announced_at", "at_us"),
+)
+EVIDENCE = Table(
+    "evidence",
+    META,
+    _text("inspection", key=True),
+    _text("view", key=True),
+    _text("stage", key=True),
+    _text("model_set", key=True),
+    _text("model"),
+    _real("score"),
+    _real("p_value"),
+    *_maybe("label"),
+    _real("probability"),
+    *_maybe("probabilities", "instances"),
+    _real("mm_per_px"),
+    *_maybe("cells"),
+    _int("log_offset"),
+    _int("at_us"),
+    Index("evidence_at", "at_us"),
+)
+FAILED = Table(
+    "failed",
+    META,
+    _text("inspection", key=True),
+    _text("view", key=True),
+    _text("by_stage", key=True),
+    _text("reason", key=True),
+    _text("stages"),
+    _text("station"),
+    *_maybe("product", "purpose"),
+    _text("detail"),
+    _int("log_offset"),
+    _int("at_us"),
+    Index("failed_at", "at_us"),
+)
+REVIEWS = Table(
+    "reviews",
+    META,
+    _text("inspection", key=True),
+    Column("revision", Integer, primary_key=True, nullable=False, autoincrement=False),
+    _text("who", key=True),
+    _text("station"),
+    _text("product"),
+    _text("disposition"),
+    *_maybe("label"),
+    _text("role"),
+    _text("why"),
+    _int("looked_ms"),
+    _int("log_offset"),
+    _int("at_us"),
+    Index("reviews_at", "at_us"),
+)
+
+
+def _place() -> list[Column[Any]]:
+    return [_text("station"), _text("product")]
+
+
+def _document() -> list[Column[Any]]:
+    return [_int("log_offset"), _int("at_us"), _text("data")]
+
+
+SPC_SUBGROUPS = Table(
+    "spc_subgroups",
+    META,
+    _text("subgroup_id", key=True),
+    *_place(),
+    _text("series"),
+    _text("stage_id"),
+    *_maybe("lot"),
+    _int("revision"),
+    _int("start_us"),
+    *_document(),
+    Index("spc_subgroups_at", "at_us"),
+)
+SPC_LIMITS = Table("spc_limits", META, _text("limits_id", key=True), *_place(), _text("series"), _text("stage_id"),
+                   _text("characteristic"), _text("status"), *_document())  # fmt: skip
+SPC_SIGNALS = Table("spc_signals", META, _text("signal_id", key=True), *_place(), _text("series"), _text("stage_id"),
+                    _text("characteristic"), _text("subgroup_id"), _text("status"), *_document(),
+                    Index("spc_signals_at", "at_us"))  # fmt: skip
+SPC_STAGES = Table("spc_stages", META, _text("station", key=True), _text("product", key=True), _text("series", key=True),
+                   _text("stage_id", key=True), *_document())  # fmt: skip
+SPC_PLANS = Table("spc_plans", META, _text("station", key=True), _text("product", key=True), *_document())
+SPC_ACTS = Table("spc_acts", META, _text("event_id", key=True), *_place(), _text("act"), *_document())
+DRIFT_EVENTS = Table("drift_events", META, _text("event_id", key=True), *_place(), _text("view"), _text("kind"),
+                     *_maybe("state"), _text("inspection"), *_document(), Index("drift_events_at", "at_us"))  # fmt: skip
+BASELINE_STATES = Table("baseline_states", META, _text("stream", key=True), *_place(), _text("view"), _text("baseline"),
+                        _text("state"), _flag("certificate_expired"), *_document())  # fmt: skip
+BASELINES = Table("baselines", META, _text("digest", key=True), *_place(), _text("view"), _text("origin"),
+                  _int("generation"), _int("scores"), *_document())  # fmt: skip
+BASELINE_POINTERS = Table("baseline_pointers", META, _text("stream", key=True), *_place(), _text("view"), *_maybe("baseline"),
+                          _text("who"), _text("why"), *_document())  # fmt: skip
+CHALLENGE_RESULTS = Table("challenge_results", META, _text("station", key=True), _text("product", key=True),
+                          _text("proof", key=True), _text("set_id", key=True), _text("cause"), _flag("passed"),
+                          *_document(), Index("challenge_results_at", "at_us"))  # fmt: skip
+CHALLENGE_PROOFS = Table("challenge_proofs", META, _text("station", key=True), _text("product", key=True),
+                         _text("proof", key=True), _int("at_us", key=True), _flag("proven"), _text("why"),
+                         _int("log_offset"), _text("data"))  # fmt: skip
+CHALLENGE_PARTS = Table("challenge_parts", META, _text("station", key=True), _text("part", key=True), _text("product"),
+                        _text("proof"), _flag("retired"), *_document())  # fmt: skip
+CHALLENGE_SCHEDULES = Table("challenge_schedules", META, _text("station", key=True), _text("product", key=True),
+                            _text("proof", key=True), *_document())  # fmt: skip
+CHALLENGE_DUES = Table("challenge_dues", META, _text("station", key=True), _text("set_id", key=True), _text("product"),
+                       _text("proof"), _text("cause"), _int("answer_by_us"), *_document(),
+                       Index("challenge_dues_at", "at_us"))  # fmt: skip
+SUSPECT_WINDOWS = Table("suspect_windows", META, _text("station", key=True), _text("product", key=True),
+                        _text("proof", key=True), _text("set_id", key=True), _int("page", key=True), _int("parts"),
+                        *_document(), Index("suspect_windows_at", "at_us"))  # fmt: skip
+DETECTION_LIMITS = Table("detection_limits", META, _text("station", key=True), _text("product", key=True),
+                         _text("view", key=True), _text("set_id", key=True), _flag("worse"), *_document(),
+                         Index("detection_limits_at", "at_us"))  # fmt: skip
+ACTS = Table("acts", META, _text("event_id", key=True), _text("act"), _text("place"), _text("digest"), _text("who"),
+             _text("why"), _int("log_offset"), _int("at_us"))  # fmt: skip
+POLICIES = Table("policies", META, _text("digest", key=True), _text("product"), *_maybe("station"), _text("title"),
+                 *_document())  # fmt: skip
+MODEL_SETS = Table("model_sets", META, _text("digest", key=True), _text("product"), *_maybe("station"), *_document())
+IN_FORCE = Table("in_force", META, _text("kind", key=True), _text("place", key=True), _text("digest"), _text("who"),
+                 _text("why"), _int("log_offset"), _int("at_us"))  # fmt: skip
+POSITIONS = Table("positions", META, _text("topic", key=True), _int("partition_no", key=True), _int("next_offset"))
+GAPS = Table("gaps", META, _text("topic", key=True), _int("partition_no", key=True), _int("wanted", key=True), _int("first_left"),
+             _int("noticed_us"))  # fmt: skip
+MARKS = Table("marks", META, _text("name", key=True), _text("value"))
+
+HIGHEST = {"inspections": "revision", "spc_subgroups": "revision", "positions": "next_offset"}
+"""Of two rows with one key the one with the higher value stays."""
+LATEST = frozenset(
+    {
+        "spc_limits",
+        "spc_signals",
+        "spc_stages",
+        "spc_plans",
+        "baseline_states",
+        "baseline_pointers",
+        "challenge_results",
+        "challenge_proofs",
+        "challenge_parts",
+        "challenge_schedules",
+        "suspect_windows",
+        "detection_limits",
+        "in_force",
+    }
+)
+"""The one further back in the log stays: its last word counts. One key is always in one partition."""
+FIRST = frozenset({"announced", "evidence", "failed", "reviews"})
+"""The one further to the front of the log stays: triage takes the first."""
+OWN = frozenset({"positions", "gaps", "marks"})
+"""The sink's own; every other table is content, which the topics give again."""
+KEPT_BY_TIME = ("inspections", "revisions", "announced", "evidence", "failed", "reviews")
+"""What grows with every part: the database's retention removes it. What is left is small, and kept."""
+
+
+def content() -> list[Table]:
+    """The tables that the topics fill, in the order of their names."""
+    return sorted((table for table in META.tables.values() if table.name not in OWN), key=lambda table: table.name)
