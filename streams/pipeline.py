@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.topics import (
+    ACT,
     BASELINE,
     CAPTURE,
     CHALLENGE,
     DRIFT,
     EMBEDDING,
     EVIDENCE,
+    LABEL,
+    MODEL_SET,
+    POLICY,
     SEGMENT_REQUEST,
     SPC,
     VERDICT,
 )
 
-Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc"]
+Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc", "sink"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,13 @@ PIPELINE: tuple[Row, ...] = (
         writes=(SPC,),
         engine="faust",
         answers="Is the process in control?",
+    ),
+    Row(
+        name="sink",
+        reads=(EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT),
+        writes=(),
+        engine="Flow",
+        answers="What happened, for report, console and what-if?",
     ),
 )
 

@@ -15,6 +15,8 @@ class Settings(BaseSettings):
 
     kafka_client: further settings of the Kafka client (security), in librdkafka's names. model_store: folder that Triton serves;
     None: inside the state folder. cache: where downloads are kept; None: the user's cache folder.
+    database: where the sink keeps what happened: sqlite:///path or postgresql://user:password@host/name; None: a file in the
+    state folder. database_days: for how long it keeps parts, their evidence and what people said of them (some 3 kB a part).
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
     health_host: where /metrics and /health listen; 0.0.0.0 inside a container. prometheus: the program that `demo
@@ -29,6 +31,8 @@ class Settings(BaseSettings):
     state: Path = Path(".verdictline")
     model_store: Path | None = None
     cache: Path | None = None
+    database: str | None = None
+    database_days: float = Field(default=35, gt=0, le=36_500)
     profile: str = "cpu-fp32"
     log_level: str = "info"
     health_host: str = "127.0.0.1"

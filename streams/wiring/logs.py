@@ -32,6 +32,7 @@ def configure(level: str, processor: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+    logging.getLogger("alembic").setLevel(max(number, logging.WARNING))  # it tells each look at the schema
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -48,6 +48,10 @@ ALLOWED: dict[str, set[str]] = {
     "streams/wiring/adapters": CLOCKS
     | DRIVERS
     | {"schemas", "streams.fates", "streams.metrics", "streams.wiring.adapters", "streams.wiring.driver", "numpy"},
+    "streams/wiring/adapters/database": {"schemas", "streams.fates", "streams.metrics", "streams.wiring.adapters.database"}
+    | {"alembic", "numpy", "pydantic", "sqlalchemy"},
+    "streams/wiring/adapters/database/store": {"schemas", "streams.metrics", "streams.wiring.adapters.database"}
+    | {"sqlalchemy", "time"},
     "streams/wiring/processors": CLOCKS
     | WIRED
     | {"schemas", "streams.effects", "streams.wiring", "pydantic", "structlog", "numpy"},

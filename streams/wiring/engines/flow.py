@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from streams.wiring.engines.watermark import Watermark
 log = structlog.get_logger("flow")
 R = TypeVar("R")
 Handler = Callable[[Received], Awaitable[Sequence[Record]]]
+Begin = Callable[[Mapping[Key, int]], Mapping[Key, int]]
 _REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
 _POLL_S = 0.25
 
@@ -66,7 +67,9 @@ class Flow:
 
     group: the processor's name, also its label in metrics and dead letters. instance: stable and unique, `<group>-<slot>`.
     client: bootstrap.servers and security. accept: False skips a record without a task (ticks, foreign types); it must not
-    raise. on_dead: what goes out beside a dead letter. on_gap: input that retention removed before it was read.
+    raise. on_dead: what goes out beside a dead letter. on_gap: input that retention removed before it was read. begin: given
+    where the group stands, where to read on (a place that it leaves out: from the first record); it may wait, on the
+    consumer's thread, and raise: then the engine ends. Absent: where the group stands.
     """
 
     def __init__(
@@ -82,11 +85,12 @@ class Flow:
         concurrency: int = 16,
         accept: Callable[[Received], bool] | None = None,
         on_gap: OnGap = report_gap,
+        begin: Begin = dict,
         limits: Limits | None = None,
     ) -> None:
         self._limits = limits = limits or Limits()
         self._group, self._topics, self._client = group, list(topics), client
-        self._handler, self._accept, self._on_gap = handler, accept, on_gap
+        self._handler, self._accept, self._on_gap, self._begin = handler, accept, on_gap, begin
         self._undertaker = Undertaker(stage=group, topic=dead_letter_topic, on_dead=on_dead, in_a_row=limits.dead_in_a_row)
         self._slots = asyncio.Semaphore(concurrency)
         self._max_in_flight = limits.in_flight or 8 * concurrency
@@ -157,7 +161,7 @@ class Flow:
         """The broker's time, milliseconds since 1970."""
         return self._clock.now_ms()
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """Fail stop. What is unfinished stays above the watermark and is done again after the restart."""
         if self._failed is None:
             self._failed = error
@@ -237,7 +241,7 @@ class Flow:
         except asyncio.CancelledError:  # stays open: never committed
             return
         except BaseException as error:  # noqa: BLE001 - the shell failed: stop
-            self._fail(error)
+            self.fail(error)
         finally:
             self._in_flight -= 1
             self._bytes -= size
@@ -332,7 +336,9 @@ class Flow:
         for place in found:
             if place.error is not None:
                 raise KafkaException(place.error)
-            place.offset = place.offset if place.offset >= 0 else OFFSET_BEGINNING
+        begin = self._begin({key_of(place): place.offset for place in found if place.offset >= 0})
+        for place in found:
+            place.offset = begin.get(key_of(place), OFFSET_BEGINNING)
             self._next[key_of(place)] = max(place.offset, 0)
         self._ask_loop(self._open({key_of(place): place.offset if place.offset >= 0 else None for place in found}))
         consumer.incremental_assign(found)

@@ -40,8 +40,16 @@ def database_url(database: str | None, state: Path) -> URL:
     if url.drivername == "sqlite" and url.database:
         return url
     if url.drivername in ("postgresql", "postgres", "postgresql+pg8000"):
-        return url.set(drivername="postgresql+pg8000")
+        return _through_socket(url.set(drivername="postgresql+pg8000"))
     raise ValueError(f"VERDICTLINE_DATABASE: {url.drivername!r} is not known: sqlite or postgresql")
+
+
+def _through_socket(url: URL) -> URL:
+    """`?host=/folder`, as PostgreSQL's own clients write it, in the driver's words."""
+    folder = url.query.get("host")
+    if not isinstance(folder, str) or not folder.startswith("/"):
+        return url
+    return url.difference_update_query(["host"]).update_query_dict({"unix_sock": f"{folder}/.s.PGSQL.{url.port or 5432}"})
 
 
 def open_engine(url: URL) -> Engine:

@@ -41,14 +41,15 @@ from schemas.evidence import (
     SegmentationV1,
 )
 from schemas.ids import parse_inspection
+from schemas.label import LabelV1
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from schemas.spc import LimitsActV1, LimitsV1, PlanV1, SignalV1, StageBreakV1, SubgroupV1
-from schemas.topics import ACT, BASELINE, CHALLENGE, DRIFT, EVIDENCE, MODEL_SET, POLICY, SPC, VERDICT
+from schemas.topics import ACT, BASELINE, CHALLENGE, DRIFT, EVIDENCE, LABEL, MODEL_SET, POLICY, SPC, VERDICT
 from schemas.verdict import UsedV1, VerdictV1
 from streams.wiring.adapters.database.cells import MOST_P, pack_cells
 
-TOPICS = (EVIDENCE, VERDICT, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT)
+TOPICS = (EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT)
 Row = tuple[str, dict[str, Any]]
 _EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _USED = TypeAdapter(tuple[UsedV1, ...])
@@ -78,18 +79,15 @@ def _whole(message: Message, **without: Any) -> str:
     return message.model_dump_json(exclude_none=True, **without)
 
 
-def _inspection_parts(inspection: str) -> tuple[int, int]:
-    found = parse_inspection(inspection)
-    return found.epoch, found.n
-
-
 def _of_part(message: AnnouncedV1 | VerdictV1, announced_us: int) -> dict[str, Any]:
-    epoch, n = _inspection_parts(message.inspection)
+    found = parse_inspection(message.inspection)
+    if found.station != message.station:
+        raise ContractError("bad_data", f"station {message.station!r} must fit the inspection {message.inspection!r}")
     return {
         "inspection": message.inspection,
         "station": message.station,
-        "epoch": epoch,
-        "n": n,
+        "epoch": found.epoch,
+        "n": found.n,
         "product": message.product,
         "lot": message.lot,
         "tool": message.tool,
@@ -131,7 +129,14 @@ def _verdict(message: VerdictV1, received: Received, _: Envelope) -> list[Row]:
         "decided_us": micros(message.decided_at),
         "reasons": reasons,
     }
-    effective = {**part, **said, "previous": message.previous, "false_reject_rate_valid": message.false_reject_rate_valid}
+    effective = {
+        **part,
+        **said,
+        "previous": message.previous,
+        "audit_probability": message.audit_probability,
+        "gate_us": None if message.gate_time is None else micros(message.gate_time),
+        "false_reject_rate_valid": message.false_reject_rate_valid,
+    }
     used = _USED.dump_json(message.evidence, exclude={"__all__": {"model"}}, exclude_none=True).decode()
     history = {
         **said,
@@ -222,6 +227,12 @@ def _reviewed(message: ReviewedV1, received: Received, _: Envelope) -> list[Row]
         "at_us": received.timestamp_ms * 1000,
     }
     return [("reviews", row)]
+
+
+def _label(message: LabelV1, received: Received, envelope: Envelope) -> list[Row]:
+    names = ("inspection", "station", "product", "answer", "label", "who", "opinion", "shown", "withdraws")
+    view = message.views[0].view if message.of == "view" else None
+    return [("labels", _document(message, received, None, names, label_id=envelope.id, view=view))]
 
 
 def _document(message: Any, received: Received, at: datetime | None, names: Sequence[str], **more: Any) -> dict[str, Any]:
@@ -387,6 +398,7 @@ _MAKERS: Mapping[type[Message], Callable[..., list[Row]]] = {
     SegmentationV1: _segmentation,
     FailedV1: _failed,
     ReviewedV1: _reviewed,
+    LabelV1: _label,
     SubgroupV1: _subgroup,
     LimitsV1: _limits,
     SignalV1: _signal,

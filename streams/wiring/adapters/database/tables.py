@@ -9,7 +9,7 @@ announcement); retention goes by it. Text columns that hold JSON say so. log_off
 * announced: what the gateway owed a verdict. views: JSON {view: [width_px, height_px]}.
 * evidence: what each stage saw of each view, the first word of each model set. probabilities: JSON {class: share}; instances:
   JSON; cells: of views with a p-value up to .2, the sorted heat map (`cells.py`).
-* failed: stages that could not observe. reviews: what people said.
+* failed: stages that could not observe. reviews: what people decided; labels: what they say is true.
 * spc_*, drift_events, baselines*, challenge_*, suspect_windows, detection_limits: the messages of those topics by their ids.
 * acts, policies, model_sets, in_force: who put which version in force, and the versions.
 * positions: where reading goes on; gaps: input that Kafka's retention had removed before it was read.
@@ -73,7 +73,9 @@ INSPECTIONS = Table(
     *_maybe("who"),
     _flag("late"),
     _flag("audit"),
+    _real("audit_probability"),
     _int("decided_us"),
+    _int("gate_us", nullable=True),
     _text("reasons"),
     _flag("false_reject_rate_valid", nullable=True),
     *_maybe("baselines", "challenge"),
@@ -162,6 +164,24 @@ REVIEWS = Table(
     _int("log_offset"),
     _int("at_us"),
     Index("reviews_at", "at_us"),
+)
+LABELS = Table(
+    "labels",
+    META,
+    _text("label_id", key=True),
+    _text("inspection"),
+    _text("station"),
+    _text("product"),
+    *_maybe("view", "answer", "label"),
+    _text("who"),
+    _text("opinion"),
+    _text("shown"),
+    *_maybe("withdraws"),
+    _int("log_offset"),
+    _int("at_us"),
+    _text("data"),
+    Index("labels_inspection", "inspection"),
+    Index("labels_at", "at_us"),
 )
 
 
@@ -254,11 +274,11 @@ LATEST = frozenset(
     }
 )
 """The one further back in the log stays: its last word counts. One key is always in one partition."""
-FIRST = frozenset({"announced", "evidence", "failed", "reviews"})
+FIRST = frozenset({"announced", "evidence", "failed", "reviews", "labels"})
 """The one further to the front of the log stays: triage takes the first."""
 OWN = frozenset({"positions", "gaps", "marks"})
 """The sink's own; every other table is content, which the topics give again."""
-KEPT_BY_TIME = ("inspections", "revisions", "announced", "evidence", "failed", "reviews")
+KEPT_BY_TIME = ("inspections", "revisions", "announced", "evidence", "failed", "reviews", "labels")
 """What grows with every part: the database's retention removes it. What is left is small, and kept."""
 
 

@@ -262,7 +262,9 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=True),
         sa.Column("late", sa.Boolean(), nullable=False),
         sa.Column("audit", sa.Boolean(), nullable=False),
+        sa.Column("audit_probability", sa.Double(), nullable=True),
         sa.Column("decided_us", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("gate_us", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("reasons", sa.Text(), nullable=False),
         sa.Column("false_reject_rate_valid", sa.Boolean(), nullable=True),
         sa.Column("baselines", sa.Text(), nullable=True),
@@ -272,6 +274,26 @@ def upgrade() -> None:
     op.create_index("inspections_at", "inspections", ["at_us"], unique=False)
     op.create_index("inspections_lot", "inspections", ["lot"], unique=False)
     op.create_index("inspections_serial", "inspections", ["serial"], unique=False)
+    op.create_table(
+        "labels",
+        sa.Column("label_id", sa.Text(), nullable=False),
+        sa.Column("inspection", sa.Text(), nullable=False),
+        sa.Column("station", sa.Text(), nullable=False),
+        sa.Column("product", sa.Text(), nullable=False),
+        sa.Column("view", sa.Text(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("label", sa.Text(), nullable=True),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("opinion", sa.Text(), nullable=False),
+        sa.Column("shown", sa.Text(), nullable=False),
+        sa.Column("withdraws", sa.Text(), nullable=True),
+        sa.Column("log_offset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at_us", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("label_id"),
+    )
+    op.create_index("labels_at", "labels", ["at_us"], unique=False)
+    op.create_index("labels_inspection", "labels", ["inspection"], unique=False)
     op.create_table(
         "marks",
         sa.Column("name", sa.Text(), nullable=False),
