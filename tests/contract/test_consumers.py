@@ -32,7 +32,7 @@ def loop(path: Path) -> str:
 
 
 def test_there_are_programs() -> None:
-    assert {path.stem for path in PROGRAMS} >= {"mqtt", "postgres"}
+    assert {path.stem for path in PROGRAMS} >= {"mqtt", "postgres", "qdas"}
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
