@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from streams.monitors.shares import Share, exact_share, share
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.floats(0, 1))
 def test_both_are_the_published_intervals(n: int, at: float) -> None:
     events = round(at * n)

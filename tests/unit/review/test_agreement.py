@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa, fleiss_kappa
 
@@ -111,6 +111,7 @@ def test_bad_input_says_so() -> None:
 ANSWERS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_kappa_depends_on_no_order_of_parts_and_on_no_order_of_raters(pairs: list[tuple[str, str]]) -> None:
     first, second = zip(*pairs, strict=True)
@@ -120,6 +121,7 @@ def test_kappa_depends_on_no_order_of_parts_and_on_no_order_of_raters(pairs: lis
         assert there.low <= there.value <= there.high <= 1
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_fleiss_of_two_raters_is_at_most_cohens(pairs: list[tuple[str, str]]) -> None:
     """Both share the observed agreement; Fleiss takes one set of margins for all, which expects no less by chance."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom, nbinom, norm, poisson
 
@@ -77,6 +77,7 @@ def signalled(
     return (values > drawn.ucl + 1e-12) | (values < drawn.lcl - 1e-12)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([0.003, 0.02, 0.3]), st.integers(2, 3000), st.sampled_from([1.0, 1.3, 2.5]))
 def test_rule_1_of_shares_is_a_tail_of_the_binomial_or_its_overdispersed_kin(rate: float, size: int, width: float) -> None:
     chart = limits("laney_p", rate, width)
@@ -88,6 +89,7 @@ def test_rule_1_of_shares_is_a_tail_of_the_binomial_or_its_overdispersed_kin(rat
     assert found == (pytest.approx(1 / false, rel=1e-4) if false > 1e-9 else pytest.approx(math.inf) if false == 0 else found)
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 60), st.sampled_from([1.0, 1.5]))
 def test_rule_1_of_defects_is_a_tail_of_the_poisson_or_the_negative_binomial(mean: float, width: float) -> None:
     chart = limits("laney_u", mean / 10, width)

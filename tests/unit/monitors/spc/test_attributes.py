@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from streams.monitors.spc.attributes import (
@@ -211,6 +211,7 @@ def fitted(chart: AttributeChart, pairs: list[tuple[int, int]]) -> tuple[Attribu
         raise
 
 
+@settings(deadline=None)
 @given(SHARE_CHARTS, SERIES)
 def test_limits_contain_the_centre_and_plain_ones_are_the_primed_with_a_width_of_one(
     chart: AttributeChart, pairs: list[tuple[int, int]]
@@ -225,6 +226,7 @@ def test_limits_contain_the_centre_and_plain_ones_are_the_primed_with_a_width_of
         assert limits.width >= 1 or limits.sigma_z_subgroups >= 50
 
 
+@settings(deadline=None)
 @given(SHARE_CHARTS, SERIES, st.randoms(use_true_random=False))
 def test_the_centre_does_not_depend_on_the_order_but_sigma_z_is_of_the_order(
     chart: AttributeChart, pairs: list[tuple[int, int]], chance: random.Random
@@ -236,6 +238,7 @@ def test_the_centre_does_not_depend_on_the_order_but_sigma_z_is_of_the_order(
     assert fit_attributes(chart, series[::-1]).sigma_z == pytest.approx(limits.sigma_z)
 
 
+@settings(deadline=None)
 @given(SHARE_CHARTS, SERIES)
 def test_beyond_the_limits_is_what_is_drawn_beyond_them(chart: AttributeChart, pairs: list[tuple[int, int]]) -> None:
     limits, series = fitted(chart, pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
@@ -52,6 +52,7 @@ def test_movers_by_newcombes_interval() -> None:
     assert movers(now, before)[0].change == -(found[0].change or 0)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.integers(0, 40), st.integers(0, 20)), max_size=8))
 def test_every_defect_is_in_one_bar(classes: dict[str, tuple[int, int]]) -> None:
     defects = {name: parts + more for name, (parts, more) in classes.items()}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import skew
 
@@ -33,6 +33,7 @@ def test_g_limits_by_probability(rate: float, worse: int, better: int) -> None:
     assert (gap_signal(limits, better - 1), gap_signal(limits, better)) == (None, "low")
 
 
+@settings(deadline=None)
 @given(st.floats(1e-6, 0.5))
 def test_each_side_of_g_signals_at_most_alpha_and_the_next_gap_would_be_more(rate: float) -> None:
     limits = gap_limits(rate)

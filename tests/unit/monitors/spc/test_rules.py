@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.monitors.spc.rules import POINTS, RULE_SETS, Rule, RuleSet, RulesState, rules_for, rules_run, rules_step
@@ -115,6 +115,7 @@ def whole(zs: list[float], rule: Rule) -> str | None:
     return None
 
 
+@settings(deadline=None)
 @given(SETS, ZS)
 def test_point_by_point_is_what_the_definitions_say_of_the_whole(rule_set: RuleSet, zs: list[float | None]) -> None:
     rounded = [None if z is None else round(z, 6) for z in zs]
@@ -128,6 +129,7 @@ def test_point_by_point_is_what_the_definitions_say_of_the_whole(rule_set: RuleS
         assert {(signal.rule, signal.direction) for signal in signals} == expected
 
 
+@settings(deadline=None)
 @given(SETS, ZS, st.integers(0, 80))
 def test_a_state_through_json_goes_on_as_if_nothing_happened(rule_set: RuleSet, zs: list[float | None], at: int) -> None:
     state, found = RulesState(), []

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -122,6 +122,7 @@ def test_what_gives_no_limits_says_so() -> None:
         fit_samples([Sample(subgroup="a", n=3, mean=0, sd=1)], method="rbar")
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-100, 100), min_size=1, max_size=6), min_size=2, max_size=12))
 def test_xbar_s_limits_contain_the_centre_and_do_not_depend_on_the_order(groups: list[list[float]]) -> None:
     samples = [sample_of(str(i), values) for i, values in enumerate(groups)]
