@@ -125,7 +125,7 @@ class Draft:
     def _tables(self) -> bool:
         """Whether a table crossed."""
         rules = self._rules
-        column = (rules.capped if CAPPED_FROM <= self._run <= CAPPED_TO else rules.columns)[self._symbol]
+        column = (rules.capped if self._burst() else rules.columns)[self._symbol]
         self._sums = advanced(self._sums, column, self._part + 1)
         over = [i for i, (value, h) in enumerate(zip(self._sums, rules.thresholds, strict=True)) if value >= h]
         if not over:
@@ -133,6 +133,10 @@ class Draft:
         best = max(over, key=lambda i: (self._sums[i] - rules.thresholds[i]) >> SHIFT)
         self._suspect(best, self._sums[best] & MASK, (self._sums[best] >> SHIFT) / UNIT)
         return True
+
+    def _burst(self) -> bool:
+        """A row of tail symbols, as defects one after the other make: they exceed any share for a while, so it gains nothing."""
+        return CAPPED_FROM <= self._run <= CAPPED_TO
 
     def _suspect(self, table: int, start: int, log_e: float) -> None:
         """A baseline event. The second of one direction, and the third within 20,000 parts, is stale."""
@@ -171,7 +175,8 @@ class Draft:
         gain = rule.up_event if event else rule.up_other
         alarm = self._course.alarm
         self._up = self._moved(self._up, -gain if alarm == HELD else gain)
-        self._weights = self._weights + self._rules.weights[self._symbol] if self._up > MASK else 0
+        weights = self._rules.capped_weights if self._burst() else self._rules.weights
+        self._weights = self._weights + weights[self._symbol] if self._up > MASK else 0
         height = self._up >> SHIFT
         if alarm == HELD and height >= tail.REARM:
             self._alarm(ARMED)

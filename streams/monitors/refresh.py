@@ -12,12 +12,18 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from streams.monitors.baseline import Baseline
 from streams.monitors.lots import Values, normal_scores
+from streams.monitors.symbols import NORMAL
 
 LIMIT_SD = 0.25
 SCALES = (0.8, 1.25)
-_CONF = 1.645
+LEVEL = (
+    0.04  # of the test; 5 % are promised, the rest is for what the normal approximation and estimated design effects get wrong
+)
+CONF = NORMAL.inv_cdf(1 - LEVEL)
 _ENOUGH = 350  # effective scores on each side, from which an equal sample passes most of the time
 
 
@@ -43,7 +49,7 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """shift_sd: of the good parts against the anchor, in its latent sd; bound_sd: what it is below, in size, with 95 %; scale: of
+    """shift_sd: of the good parts against the anchor, in its latent sd; bound_sd: what it is below, in size, with 96 %; scale: of
     their spread, as a factor; step_sd: what this refresh would add to the ledger; reasons: why not, empty where accepted.
     """
 
@@ -59,10 +65,11 @@ def gate_refresh(anchor: Baseline, candidate: Baseline, ledger: Ledger) -> Decis
     """Accepts a sample of the anchor with a true shift of .25 sd or more in at most 5 % of cases."""
     own = normal_scores(anchor.sample, anchor.sample)
     new = normal_scores(candidate.sample, anchor.sample)
-    spread = _sd(own)
-    shift = float(new.mean() - own.mean()) / spread if spread else _unscaled(own, new)
+    spread, seen = _sd(own), float(new.mean() - own.mean())
+    slope = shown(anchor, own, math.copysign(LIMIT_SD, seen)) / LIMIT_SD
+    shift = seen / slope if slope else _unscaled(own, new)
     error = math.sqrt(candidate.deff / candidate.n + anchor.deff / anchor.n)
-    bound = abs(shift) + _CONF * error
+    bound = abs(shift) + CONF * error * (spread / slope if slope else 1.0)
     scale = _sd(new) / spread if spread else 1.0 if not _sd(new) else math.inf
     reasons = tuple(_reasons(anchor, candidate, shift, bound, scale))
     return Decision(
@@ -73,6 +80,16 @@ def gate_refresh(anchor: Baseline, candidate: Baseline, ledger: Ledger) -> Decis
         step_sd=shift - ledger.total_sd,
         reasons=reasons,
     )
+
+
+def shown(anchor: Baseline, own: Values, shift: float) -> float:
+    """How far the mean of clipped, tied ranks moves, in size, where the good parts move by `shift` latent sd: less than that,
+    since what lies beyond the clip, and what stays on one value, does not show. own: normal scores of the anchor's sample.
+    """
+    _, first, counts = np.unique(anchor.sample, return_index=True, return_counts=True)
+    upto = [NORMAL.inv_cdf(share) for share in (np.cumsum(counts)[:-1] / len(own)).tolist()]
+    below = np.array([0.0, *(NORMAL.cdf(cut - shift) for cut in upto), 1.0])
+    return abs(float((np.diff(below) - counts / len(own)) @ own[first]))
 
 
 def _reasons(anchor: Baseline, candidate: Baseline, shift: float, bound: float, scale: float) -> list[str]:

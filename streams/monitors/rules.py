@@ -20,8 +20,8 @@ _HALF = 1 << (LANE - 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """columns: for each symbol what it adds to each CUSUM, shifted; capped: the same without gains; weights: entries of the
-    weighing tables, joined; thresholds: shifted; lowest: of them; backward: a row a direction; directions: of each CUSUM;
+    """columns: for each symbol what it adds to each CUSUM, shifted; weights: entries of the weighing tables, joined; capped,
+    capped_weights: the same without gains; thresholds: shifted; lowest: of them; backward: a row a direction; directions: of each CUSUM;
     last: bin of tail events; the repeats' figures in 1/65536 nat.
     """
 
@@ -31,6 +31,7 @@ class Rules:
     columns: tuple[tuple[int, ...], ...]
     capped: tuple[tuple[int, ...], ...]
     weights: tuple[int, ...]
+    capped_weights: tuple[int, ...]
     thresholds: tuple[int, ...]
     lowest: int
     backward: tuple[tuple[int, ...], ...]
@@ -63,6 +64,7 @@ class Rules:
             columns=columns,
             capped=tuple(tuple(min(entry, 0) for entry in column) for column in columns),
             weights=tuple(join(column) for column in zip(*weights, strict=True)),
+            capped_weights=tuple(join([min(entry, 0) for entry in column]) for column in zip(*weights, strict=True)),
             thresholds=tuple(h << SHIFT for h in thresholds),
             lowest=min(thresholds) << SHIFT,
             backward=backward,

@@ -164,7 +164,7 @@ class _Act:
     def _tell(self, decision: Decision) -> None:
         scores = [part.score for part in self._parts]
         typer.echo(
-            f"against the anchor: good parts {decision.shift_sd:+.3f} sd (up to {decision.bound_sd:.3f} at 95 %), "
+            f"against the anchor: good parts {decision.shift_sd:+.3f} sd (up to {decision.bound_sd:.3f} at 96 %), "
             f"spread x {decision.scale:.2f}"
         )
         dirt = top_ratio(scores)

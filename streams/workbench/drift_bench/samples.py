@@ -10,13 +10,13 @@ from streams.monitors.baseline import Baseline
 from streams.monitors.dirt import top_ratio
 from streams.monitors.refresh import LIMIT_SD, Ledger, gate_refresh
 from streams.workbench.drift_bench.cells import chance
+from streams.workbench.drift_bench.dirt_cuts import LAWS
 from streams.workbench.drift_bench.estimate import Estimate, share
 from streams.workbench.drift_bench.families import FAMILIES, Family
 from streams.workbench.drift_bench.rows import Row
 from streams.workbench.drift_bench.simulator import Moved, World, reference, stream
 
 _N, _DIRT_N, _DIRT = 2000, 1000, 0.02
-_SKEWED: tuple[Family, ...] = ("lognormal", "gamma", "weibull")  # for which the cut was found
 _AT_ONCE = 50
 
 
@@ -54,10 +54,10 @@ def _good(world: World, rng: Generator, shift: float) -> list[float]:
 
 
 def _dirt(pool: Executor, runs: int) -> list[Row]:
-    tasks = [(family, dirty, runs) for dirty in (0.0, _DIRT) for family in _SKEWED]
+    tasks = [(family, dirty, runs) for dirty in (0.0, _DIRT) for family in LAWS]
     flagged = dict(zip([task[:2] for task in tasks], pool.map(_flagged, tasks), strict=True))
-    clean = {family: flagged[family, 0.0] for family in _SKEWED}
-    dirty = {family: flagged[family, _DIRT] for family in _SKEWED}
+    clean = {family: flagged[family, 0.0] for family in LAWS}
+    dirty = {family: flagged[family, _DIRT] for family in LAWS}
     least, most = min(dirty.values(), key=_value), max(clean.values(), key=_value)
     name = f"{_DIRT:.0%} defects in a reference of {_DIRT_N} flagged, worst score law"
     false = f"clean reference of {_DIRT_N} flagged, worst score law"

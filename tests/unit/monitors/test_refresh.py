@@ -7,7 +7,9 @@ import pytest
 from numpy.random import Generator
 
 from streams.monitors.baseline import Baseline
-from streams.monitors.refresh import Ledger, gate_refresh
+from streams.monitors.lots import normal_scores
+from streams.monitors.refresh import CONF, LIMIT_SD, Ledger, gate_refresh, shown
+from streams.monitors.symbols import NORMAL
 
 ANCHOR = Baseline.fit(np.exp(0.4 * np.random.default_rng(1).normal(size=2000)).tolist(), arl0=1e5)
 
@@ -31,12 +33,26 @@ def test_the_reasons_name_the_figure() -> None:
     assert not decision.accepted
     assert f"{decision.shift_sd:+.2f} sd" in decision.reasons[0]
     assert decision.shift_sd == pytest.approx(0.6, abs=0.08)
-    assert decision.bound_sd == pytest.approx(decision.shift_sd + 1.645 * np.sqrt(ANCHOR.deff / 2000 + 1 / 2000))
+    error = np.sqrt(ANCHOR.deff / 2000 + 1 / 2000)
+    assert decision.bound_sd == pytest.approx(decision.shift_sd + CONF * error, rel=0.01)
     few = gate_refresh(ANCHOR, sample(rng, 100), Ledger())
     assert "the smaller has 100" in few.reasons[0]
     wide = gate_refresh(ANCHOR, sample(rng, 2000, 0.0, 1.7), Ledger())
     assert "spread" in wide.reasons[0]
     assert wide.scale > 1.25
+
+
+def test_a_shift_is_measured_in_latent_units_whatever_clipping_and_ties_hide() -> None:
+    """Mean of clip(Z + .25, -2, 2): .23806, by integration. On two values, half each: that of the mass that changes sides."""
+    own = normal_scores(ANCHOR.sample, ANCHOR.sample)
+    for shift in (-LIMIT_SD, LIMIT_SD):
+        assert shown(ANCHOR, own, shift) == pytest.approx(0.23806, abs=5e-4)
+    halves = Baseline.fit([1.0] * 500 + [2.0] * 500, arl0=1e5, deff=1)
+    values = normal_scores(halves.sample, halves.sample)
+    assert shown(halves, values, LIMIT_SD) == pytest.approx((NORMAL.cdf(0.25) - 0.5) * (values[-1] - values[0]))
+    rng = np.random.default_rng(6)
+    coarse = [Baseline.fit((rng.random(2000) < NORMAL.cdf(x)).tolist(), arl0=1e5, deff=1) for x in (0.0, 0.5)]
+    assert gate_refresh(coarse[0], coarse[1], Ledger()).shift_sd == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_creep_in_small_steps_is_stopped_by_the_anchor() -> None:
