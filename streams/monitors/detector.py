@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 
-from streams.monitors import moves, ring
+from streams.monitors import moves
 from streams.monitors.baseline import Baseline
 from streams.monitors.evidence import DriftEvent
+from streams.monitors.moves import CAPPED_FROM, careful
+from streams.monitors.ring import BYTES, RECENT
 from streams.monitors.rules import MASK, advanced
 from streams.monitors.score import Score
-from streams.monitors.state import Course, Learning, State
+from streams.monitors.state import Course, Learning, Saved, State
 
 __all__ = ["DriftEvent", "Score", "State", "init", "step"]
 
+_WRITTEN_OUT = 7
 _new = tuple.__new__
 
 
@@ -25,41 +28,101 @@ def init(baseline: Baseline) -> State:
     """Before the first part."""
     course = Course(learning=Learning() if baseline.rate is None else None)
     watch = moves.watch_of(baseline, course)
-    return State(0, (1,) * len(baseline.tables), 1, 1, 1, 0, 0, math.inf, None, b"", course, watch)
+    return State(0, (1,) * len(baseline.tables), 1, 1, 1, 0, 0, math.inf, None, b"", course, watch, None)
 
 
 def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[DriftEvent]]:
-    """Take one part. Raises ValueError for a score that is not finite."""
+    """Take one part. Raises ValueError for a score that is not finite.
+
+    The short way is one piece, and the seven CUSUMs of most baselines are written out: a call, a loop or a second look at a value
+    costs more here than all they would do.
+    """
     value = score.value
     if value - value != 0:
         raise ValueError(f"score {value} of inspection {score.epoch}-{score.n} is not finite")
     rules = baseline.rules
     symbol = bisect_left(rules.edges, value)
-    part, sums, up, down, repeat, weights, run, last, marks, recent, course, watch = state
-    run = run + 1 if symbol >= rules.body else 0
-    if watch is None or repeat > MASK or -rules.near <= value - last <= rules.near or run >= moves.CAPPED_FROM:
-        return moves.careful(baseline, state, score, symbol)
+    part, sums, up, down, repeat, weights, run, last, marks, recent, course, watch, saved = state
+    if watch is None:
+        return careful(baseline, state, score, symbol)
     part += 1
     following = part + 1
-    sums = advanced(sums, rules.columns[symbol], following)
-    up_event, up_other, up_h, down_event, down_other, down_h = watch
-    if symbol == rules.last:
-        up += up_event
-        down += down_event
+    if rules.far <= value - last <= rules.near:
+        if repeat <= MASK:
+            saved = _new(Saved, (sums, up, down, weights, run, course.back))
+        repeat += rules.shifted_more
+        if repeat >= rules.shifted_hold:
+            return careful(baseline, state, score, symbol)
+    elif repeat <= MASK:
+        repeat = following
     else:
+        repeat += rules.shifted_less
+        if repeat <= MASK:
+            repeat, saved = following, None
+        elif repeat >= rules.shifted_hold:
+            return careful(baseline, state, score, symbol)
+    up_event, up_other, up_h, down_event, down_other, down_h = watch
+    if symbol < rules.body:
+        run = 0
         up += up_other
         down += down_other
-    if max(sums) >= rules.lowest or up >= up_h or down >= down_h or (down <= MASK and course.lowered):
-        return moves.careful(baseline, state, score, symbol)
+    else:
+        run += 1
+        if run >= CAPPED_FROM:
+            return careful(baseline, state, score, symbol)
+        if symbol == rules.last:
+            up += up_event
+            down += down_event
+        else:
+            up += up_other
+            down += down_other
+    lowest = rules.lowest
+    if len(sums) == _WRITTEN_OUT:
+        a, b, c, d, e, f, g = sums
+        p, q, r, s, t, u, v = rules.columns[symbol]
+        a += p
+        b += q
+        c += r
+        d += s
+        e += t
+        f += u
+        g += v
+        if a <= MASK:
+            a = following
+        if b <= MASK:
+            b = following
+        if c <= MASK:
+            c = following
+        if d <= MASK:
+            d = following
+        if e <= MASK:
+            e = following
+        if f <= MASK:
+            f = following
+        if g <= MASK:
+            g = following
+        if a >= lowest or b >= lowest or c >= lowest or d >= lowest or e >= lowest or f >= lowest or g >= lowest:
+            return careful(baseline, state, score, symbol)
+        sums = a, b, c, d, e, f, g
+    else:
+        sums = advanced(sums, rules.columns[symbol], following)
+        if max(sums) >= lowest:
+            return careful(baseline, state, score, symbol)
     if up > MASK:
+        if up >= up_h:
+            return careful(baseline, state, score, symbol)
         weights += rules.weights[symbol]
     else:
         up, weights = following, 0
     if down <= MASK:
+        if course.lowered:
+            return careful(baseline, state, score, symbol)
         down = following
-    recent += ring.BYTES[symbol]
+    elif down >= down_h:
+        return careful(baseline, state, score, symbol)
+    recent += BYTES[symbol]
     marks = (part, score.epoch, score.n, score.at_ms, marks)
-    after = (part, sums, up, down, following, weights, run, value, marks, recent, course, watch)
-    if len(recent) < ring.RECENT:
-        return _new(State, after), []
-    return moves.tidied(_new(State, after), len(rules.columns)), []
+    after = _new(State, (part, sums, up, down, repeat, weights, run, value, marks, recent, course, watch, saved))
+    if len(recent) < RECENT:
+        return after, []
+    return moves.tidied(after, len(rules.columns)), []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from streams.monitors import recovery, ring, stuck, tail
 from streams.monitors.baseline import Baseline
+from streams.monitors.change_point import begun, located
 from streams.monitors.evidence import DriftEvent, Kind, evidence_of
+from streams.monitors.marks import Mark, chained, merged, stones, unchained
 from streams.monitors.rules import MASK, SHIFT, advanced, split
 from streams.monitors.score import Point, Score
 from streams.monitors.state import (
@@ -24,12 +26,12 @@ from streams.monitors.state import (
     Saved,
     State,
     Watch,
-    chained,
-    referenced,
+    kept,
 )
 from streams.monitors.tables import DIRECTIONS, UNIT
 
 CAPPED_FROM, CAPPED_TO = 7, 40  # tail symbols in a row that are a burst of defects: the first say it, later ones are no burst
+BURSTS = 24  # parts in which two bursts of ten may lie
 NO_BURST = 15  # tail symbols in a row when a rise has waited long for its name: good parts lie there
 RELAPSE = 20_000  # parts: the third baseline event within them is no passing disturbance
 _FARTHEST = 2  # place of the largest shift among the weighing tables
@@ -50,7 +52,8 @@ def tidied(state: State, bins: int) -> State:
         return state
     course, oldest = state.course, state.recent[: ring.BLOCK]
     course = course._replace(ladder=ring.pushed(course.ladder, oldest, bins))
-    return state._replace(marks=chained(referenced(state)), recent=state.recent[ring.BLOCK :], course=course)
+    state = state._replace(recent=state.recent[ring.BLOCK :], course=course)
+    return state._replace(marks=chained(kept(state)))
 
 
 def watch_of(baseline: Baseline, course: Course) -> Watch | None:
@@ -75,9 +78,9 @@ class Draft:
         self._part = state.part + 1
         self._sums, self._up, self._down, self._repeat = state.sums, state.up, state.down, state.repeat
         self._weights, self._run = state.weights, state.run
-        self._course = state.course
+        self._course, self._kept = state.course, state.saved
         self._recent = state.recent + ring.BYTES[symbol]
-        self._marks = (self._part, score.epoch, score.n, score.at_ms, state.marks)
+        self._marks: Mark = (self._part, score.epoch, score.n, score.at_ms, state.marks)
 
     def after(self) -> State:
         """The state after the part. A CUSUM that stands at zero, moved or not, starts at the following part."""
@@ -103,10 +106,10 @@ class Draft:
         before = self._repeat
         self._repeat = self._moved(before, gain)
         if self._repeat <= MASK:
-            self._course = course._replace(saved=None)
+            self._kept = None
             return True
         if before <= MASK:
-            self._course = course._replace(saved=self._saved())
+            self._kept = self._saved()
         if self._repeat >> SHIFT >= stuck.H:
             return self._stuck()
         return self._repeat >> SHIFT < stuck.HOLD
@@ -147,8 +150,9 @@ class Draft:
         kinds: list[Kind] = [] if again else [_KINDS[direction]]
         if again or relapse:
             kinds.append("stale")
+        mark = self._mark(start) if again else self._begun(direction, start)
         for kind in kinds:
-            self._say(kind, start, self._baseline.alternatives[table].name, log_e, direction)
+            self._say(kind, mark, self._baseline.alternatives[table].name, log_e, direction)
         onsets = course.onsets if again else (newer, self._part)
         mode = STALE if "stale" in kinds else SUSPECT
         self._restart(course._replace(mode=mode, direction=direction, onsets=onsets))
@@ -189,16 +193,18 @@ class Draft:
     def _attribute(self, at_last: bool) -> None:
         """Whose fault the rise is: what the parts since its start weigh for a moved baseline against more defects.
 
-        A row of tail symbols is waited for: it ends, as a burst of defects does, or it is no burst.
+        A burst of defects is waited for, in a row or with a good part or two in between: it ends, or it is none. In the meantime
+        the tables decide alone, which gain nothing from a row.
         """
         weights = split(self._weights, len(self._rules.weighing))
         most, start = max(weights), self._up & MASK
         if most >= tail.HAND_OVER:
-            self._suspect(self._rules.weighing[weights.index(most)], start, most / UNIT)
+            if self._part - start >= BURSTS:
+                self._suspect(self._rules.weighing[weights.index(most)], start, most / UNIT)
         elif at_last and self._run >= NO_BURST:
             self._suspect(self._rules.weighing[_FARTHEST], start, (self._up >> SHIFT) / UNIT)
         elif self._run < CAPPED_FROM and (at_last or (most <= tail.NAMED and not self._rising())):
-            self._say("defect_rate_up", start, "tail rate", (self._up >> SHIFT) / UNIT, None)
+            self._say("defect_rate_up", self._mark(start), "tail rate", (self._up >> SHIFT) / UNIT, None)
             self._alarm(HELD)
 
     def _rising(self) -> bool:
@@ -212,7 +218,7 @@ class Draft:
             self._course = self._course._replace(lowered=False)
         elif height >= rule.down_h:
             if not self._course.lowered:
-                self._say("defect_rate_down", start, "tail rate", height / UNIT, None)
+                self._say("defect_rate_down", self._mark(start), "tail rate", height / UNIT, None)
                 self._course = self._course._replace(lowered=True)
                 self._save_again()
             self._down = (rule.down_h - 1 << SHIFT) + start
@@ -243,48 +249,58 @@ class Draft:
     def _stuck(self) -> bool:
         """Say it, and put the channels back to where they stood before the first repeat."""
         start = self._repeat & MASK
-        self._say("stuck", start, "repeats", (self._repeat >> SHIFT) / UNIT, None)
-        saved = self._course.saved
+        self._say("stuck", self._mark(start), "repeats", (self._repeat >> SHIFT) / UNIT, None)
+        saved = self._kept
         assert saved is not None
         self._sums = tuple(self._back_to(value, now, start) for value, now in zip(saved.sums, self._sums, strict=True))
         self._up = self._back_to(saved.up, self._up, start)
         self._down = self._back_to(saved.down, self._down, start)
         self._weights, self._run = saved.weights, saved.run
-        self._course = self._course._replace(frozen=0, saved=None, back=saved.back)
+        self._course, self._kept = self._course._replace(frozen=0, back=saved.back), None
         self._repeat = self._part + 1
         return False
 
     def _back_to(self, value: int, now: int, start: int) -> int:
         """A start that was lost since is taken as the first repeat."""
-        return (value << SHIFT) + min(now & MASK, start) if value else self._part + 1
+        return (value & ~MASK) + min(now & MASK, start) if value > MASK else self._part + 1
 
     def _moved(self, value: int, gain: int) -> int:
         after = value + (gain << SHIFT)
         return after if after > MASK else self._part + 1
 
     def _saved(self) -> Saved:
-        values = tuple(value >> SHIFT for value in self._sums)
-        return Saved(values, self._up >> SHIFT, self._down >> SHIFT, self._weights, self._run, self._course.back)
+        return Saved(self._sums, self._up, self._down, self._weights, self._run, self._course.back)
 
     def _save_again(self) -> None:
         """After an event its own state is what a stuck source goes back to: what was said stays said."""
-        if self._course.saved is not None:
-            self._course = self._course._replace(saved=self._saved())
+        if self._kept is not None:
+            self._kept = self._saved()
 
-    def _say(self, kind: Kind, start: int | None, table: str, log_e: float, direction: int | None) -> None:
-        since = self._part - (self._course.onsets[1] if start is None else start) + 1
+    def _say(self, kind: Kind, mark: Mark | None, table: str, log_e: float, direction: int | None) -> None:
+        """mark: of the first part of what is said, None where that is the last baseline event."""
+        since = self._part - (self._course.onsets[1] if mark is None else mark[0]) + 1
         where = None if direction is None else DIRECTIONS[direction]
         found = evidence_of(self._baseline, self._state(None), table=table, log_e=log_e, since=since, direction=where)
         at = Point(self._score.epoch, self._score.n, self._score.at_ms)
-        change = None if start is None else self._point(start)
+        change = None if mark is None else Point(*mark[1:4])
         self.events.append(DriftEvent(kind=kind, at=at, change_point=change, direction=where, evidence=found))
 
-    def _point(self, start: int) -> Point:
-        part, epoch, n, at_ms, older = self._marks
-        while part != start:
-            assert older is not None
-            part, epoch, n, at_ms, older = older
-        return Point(epoch, n, at_ms)
+    def _begun(self, direction: int, start: int) -> Mark:
+        """Where the change began: by the recent symbols, where the CUSUM that says it began among them, else where that did."""
+        since = max(self._part - len(self._recent), self._course.onsets[1])
+        if start <= since:
+            return self._mark(start)
+        baseline, symbols = self._baseline, self._recent[since - self._part :]
+        first = begun(baseline.bins.masses, baseline.body, DIRECTIONS[direction], symbols, baseline.deff)
+        beside = merged(stones(self._marks, since), [self._mark(start), self._marks])
+        return located(since + 1 + first, unchained(beside))
+
+    def _mark(self, start: int) -> Mark:
+        mark = self._marks
+        while mark[0] != start:
+            assert mark[4] is not None
+            mark = mark[4]
+        return mark
 
     def _state(self, watch: Watch | None) -> State:
         return State(
@@ -300,4 +316,5 @@ class Draft:
             self._recent,
             self._course,
             watch,
+            self._kept,
         )

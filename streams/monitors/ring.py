@@ -21,9 +21,9 @@ Block = tuple[int, ...]
 Ladder = tuple[tuple[Block, ...], ...]  # a level's blocks, oldest first; level i holds blocks of 64 << i parts
 BYTES = tuple(bytes([symbol]) for symbol in range(256))
 MOST_BINS = 20
-_BLOCK = f"<{MOST_BINS}H"
+_FIRST, _BLOCK = struct.Struct(f"<{MOST_BINS}B"), struct.Struct(f"<{MOST_BINS}H")  # 64 parts fit a byte
 _HEAD = 2 + LEVELS
-SIZE = _HEAD + RECENT + LEVELS * PER_LEVEL * 2 * MOST_BINS
+SIZE = _HEAD + RECENT + PER_LEVEL * (_FIRST.size + (LEVELS - 1) * _BLOCK.size)
 
 
 def pushed(ladder: Ladder, symbols: bytes, bins: int) -> Ladder:
@@ -76,28 +76,31 @@ def since(ladder: Ladder, recent: bytes, parts: int, bins: int) -> tuple[int, ..
 
 
 def pack(ladder: Ladder, recent: bytes) -> bytes:
-    """906 bytes: number of recent symbols, of bins, of blocks a level; the symbols; the blocks (20 x uint16, little-endian)."""
+    """866 bytes: number of recent symbols, of bins, of blocks a level; the symbols; the blocks (20 counts, little-endian)."""
     bins = len(ladder[0][0]) if ladder else 0
     levels = [*ladder, *[()] * (LEVELS - len(ladder))]
-    blocks = [block for level in levels for block in (*level, *[()] * (PER_LEVEL - len(level)))]
     head = bytes([len(recent), bins, *map(len, levels)])
-    return (
-        head
-        + recent.ljust(RECENT, b"\0")
-        + b"".join(struct.pack(_BLOCK, *block, *[0] * (MOST_BINS - len(block))) for block in blocks)
-    )
+    empty = (0,) * MOST_BINS
+    packed = [
+        layout.pack(*(*block, *empty)[:MOST_BINS])
+        for layout, blocks in zip(_layouts(), levels, strict=True)
+        for block in (*blocks, *[empty] * (PER_LEVEL - len(blocks)))
+    ]
+    return b"".join([head, recent.ljust(RECENT, b"\0"), *packed])
 
 
 def unpack(data: bytes) -> tuple[Ladder, bytes]:
-    """The ladder and the recent symbols. Raises ValueError for another length than `pack` gives."""
-    if len(data) != SIZE:
-        raise ValueError(f"{len(data)} bytes of evidence, where {SIZE} are packed")
-    counts = iter(list(struct.iter_unpack(_BLOCK, data[_HEAD + RECENT :])))
-    levels = []
-    for held in data[2:_HEAD]:
-        blocks = [next(counts)[: data[1]] for _ in range(PER_LEVEL)]
-        levels.append(tuple(blocks[:held]))
+    """The ladder and the recent symbols. data: SIZE bytes as `pack` gives them."""
+    at, levels = _HEAD + RECENT, []
+    for layout, held in zip(_layouts(), data[2:_HEAD], strict=True):
+        levels.append(tuple(layout.unpack_from(data, at + k * layout.size)[: data[1]] for k in range(held)))
+        at += PER_LEVEL * layout.size
     return trimmed(levels), data[_HEAD : _HEAD + data[0]]
+
+
+def _layouts() -> list[struct.Struct]:
+    """Of a block on each level."""
+    return [_FIRST, *[_BLOCK] * (LEVELS - 1)]
 
 
 def trimmed(levels: list[tuple[Block, ...]]) -> Ladder:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from streams.monitors.stuck import Repeats
+from streams.monitors.stuck import HOLD, Repeats
 
 SHIFT = 40
 MASK = (1 << SHIFT) - 1
@@ -21,8 +21,8 @@ _HALF = 1 << (LANE - 1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """columns: for each symbol what it adds to each CUSUM, shifted; weights: entries of the weighing tables, joined; capped,
-    capped_weights: the same without gains; thresholds: shifted; lowest: of them; backward: a row a direction; directions: of each CUSUM;
-    last: bin of tail events; the repeats' figures in 1/65536 nat.
+    capped_weights: the same without gains; thresholds: shifted; lowest: of them; backward: a row a direction; directions: of each
+    CUSUM; last: bin of tail events; the repeats' figures in 1/65536 nat, those with `shifted` as the CUSUM wants them.
     """
 
     edges: tuple[float, ...]
@@ -38,8 +38,12 @@ class Rules:
     directions: tuple[int, ...]
     weighing: tuple[int, ...]
     near: float
+    far: float
     more: int
     less: int
+    shifted_more: int
+    shifted_less: int
+    shifted_hold: int
     release: int
 
     @classmethod
@@ -71,29 +75,19 @@ class Rules:
             directions=directions,
             weighing=weighing,
             near=repeats.near,
+            far=-repeats.near,
             more=repeats.more,
             less=repeats.less,
+            shifted_more=repeats.more << SHIFT,
+            shifted_less=repeats.less << SHIFT,
+            shifted_hold=HOLD << SHIFT,
             release=repeats.release,
         )
 
 
 def advanced(sums: tuple[int, ...], column: tuple[int, ...], following: int) -> tuple[int, ...]:
-    """Every CUSUM after one more part; at zero it starts at the following one.
-
-    The seven of most baselines are written out: this is where a part's time goes, and a loop takes twice as long.
-    """
-    if len(sums) != 7:
-        return tuple([v if (v := a + b) > MASK else following for a, b in zip(sums, column, strict=True)])
-    a, b, c, d, e, f, g = sums
-    p, q, r, s, t, u, v = column
-    a = a + p if a + p > MASK else following
-    b = b + q if b + q > MASK else following
-    c = c + r if c + r > MASK else following
-    d = d + s if d + s > MASK else following
-    e = e + t if e + t > MASK else following
-    f = f + u if f + u > MASK else following
-    g = g + v if g + v > MASK else following
-    return a, b, c, d, e, f, g
+    """Every CUSUM after one more part; at zero it starts at the following one."""
+    return tuple([v if (v := a + b) > MASK else following for a, b in zip(sums, column, strict=True)])
 
 
 def join(lanes: Sequence[int]) -> int:

@@ -17,10 +17,11 @@ from streams.monitors.baseline import Baseline
 from streams.monitors.blocks import LENGTH, Ints, last_reset, walk
 from streams.monitors.detector import step
 from streams.monitors.evidence import DriftEvent
+from streams.monitors.marks import STONE, Mark, chained, merged
 from streams.monitors.ring import Ladder
 from streams.monitors.rules import MASK, SHIFT, Rules
 from streams.monitors.score import Score
-from streams.monitors.state import LOOSE, STALE, State, Watch, chained, referenced
+from streams.monitors.state import LOOSE, STALE, State, Watch, kept, window
 
 _MOST, _FIRST, _FEWEST = 1024, 256, 32  # blocks summed at once; fewer after a crossing, whose rest was in vain
 _PIECE = 8192
@@ -215,11 +216,8 @@ def _carried(state: State, part: Segment, done: int, blocks: int, cusums: tuple[
     until, following = done + parts, state.part + parts + 1
     cusums = tuple(value if value > MASK else following for value in cusums)
     *sums, up, down = cusums
-    starts = {value & MASK for value in cusums if value > MASK}
-    coming = [(start, done + start - state.part - 1) for start in sorted(starts) if start > state.part]
-    marks = [(start, int(part.epochs[i]), int(part.numbers[i]), int(part.times[i]), None) for start, i in coming]
     recent, ladder = _remembered(state, part.symbols[done:until], len(rules.columns))
-    return state._replace(
+    after = state._replace(
         part=state.part + parts,
         sums=tuple(sums),
         up=up,
@@ -228,10 +226,19 @@ def _carried(state: State, part: Segment, done: int, blocks: int, cusums: tuple[
         weights=_weights(state, part, done, until, up),
         run=_trailing(part.symbols[until - moves.CAPPED_FROM : until] >= rules.body) if state.watch else 0,
         last=float(part.values[until - 1]),
-        marks=chained([*referenced(state), *marks]),
         recent=recent,
         course=state.course._replace(ladder=ladder),
     )
+    first = state.part + 1
+    wanted = {value & MASK for value in cusums if value > MASK}
+    wanted |= set(range(-(-max(first, window(after) + 1) // STONE) * STONE, following, STONE))
+    coming = [_mark(part, place, done + place - first) for place in wanted if place >= first]
+    after = after._replace(marks=merged(kept(state), coming))
+    return after._replace(marks=chained(kept(after)))
+
+
+def _mark(part: Segment, place: int, i: int) -> Mark:
+    return place, int(part.epochs[i]), int(part.numbers[i]), int(part.times[i]), None
 
 
 def _weights(state: State, part: Segment, done: int, until: int, up: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from streams.monitors.marks import Mark, needed
 from streams.monitors.ring import Ladder
 from streams.monitors.rules import MASK
 from streams.monitors.tail import BLOCK, LEARNING
@@ -26,11 +26,6 @@ class Watch(NamedTuple):
     down_event: int
     down_other: int
     down_h: int
-
-
-# Which inspection was which part of the stream, parts counted from 1: part, epoch, n, at_ms, and the mark before. A chain, and
-# plain: one is made for every part.
-Mark = tuple[int, int, int, int, "Mark | None"]
 
 
 class Learning(NamedTuple):
@@ -56,7 +51,7 @@ class Learning(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """The channels as they stood before the first repeat, or after the last event since: values without starts."""
+    """The channels as they stood before the first repeat, or after the last event since. Of the CUSUMs only the values count."""
 
     sums: tuple[int, ...]
     up: int
@@ -69,7 +64,7 @@ class Saved(NamedTuple):
 class Course(NamedTuple):
     """What changes seldom. back: evidence of recovery; alarm: of the tail's rise; lowered: its fall was said; frozen: fresh
     scores since the source stuck, in the units of `stuck`, LOOSE where it does not; onsets: of the last two baseline events;
-    learning: None where the tail rate was known from the start; saved: while the repeats' CUSUM is above zero.
+    learning: None where the tail rate was known from the start.
     """
 
     mode: int = NORMAL
@@ -80,15 +75,14 @@ class Course(NamedTuple):
     frozen: int = LOOSE
     onsets: tuple[int, int] = (NEVER, NEVER)
     learning: Learning | None = None
-    saved: Saved | None = None
     ladder: Ladder = ()
 
 
 class State(NamedTuple):
     """What changes with every part, and the course. part: parts so far; sums, up, down, repeat: CUSUMs with their starts, see
     `rules`; weights: joined; run: tail symbols in a row; last: the score before, infinite at first; marks: of the starts, and
-    others; recent: symbols; watch: derived from baseline and course, None where the short way of `detector` is closed. Two
-    states say the same where they pack to the same bytes: marks and watch may differ.
+    others; recent: symbols; watch: derived from baseline and course, None where the short way of `detector` is closed; saved:
+    while the repeats' CUSUM is above zero. Two states say the same where they pack to the same bytes: marks and watch may differ.
     """
 
     part: int
@@ -103,27 +97,23 @@ class State(NamedTuple):
     recent: bytes
     course: Course
     watch: Watch | None
+    saved: Saved | None
 
     @property
     def mode(self) -> Mode:
         return MODES[self.course.mode]
 
 
-def referenced(state: State) -> tuple[Mark, ...]:
-    """The marks that CUSUMs above zero started at, oldest first: at most one for each."""
-    starts = {value & MASK for value in (*state.sums, state.up, state.down, state.repeat) if value > MASK}
-    found: list[Mark] = []
-    mark = state.marks
-    while mark is not None and len(found) < len(starts):
-        if mark[0] in starts:
-            found.append(mark)
-        mark = mark[4]
-    return tuple(reversed(found))
+def starts(state: State) -> set[int]:
+    """The parts that CUSUMs above zero started at: at most one for each."""
+    return {value & MASK for value in (*state.sums, state.up, state.down, state.repeat) if value > MASK}
 
 
-def chained(marks: Iterable[Mark]) -> Mark | None:
-    """The newest of marks, oldest first, each with its forerunner."""
-    chain: Mark | None = None
-    for part, epoch, n, at_ms, _ in marks:
-        chain = (part, epoch, n, at_ms, chain)
-    return chain
+def window(state: State) -> int:
+    """The part before the oldest of the recent symbols."""
+    return state.part - len(state.recent)
+
+
+def kept(state: State) -> list[Mark]:
+    """The marks that may still be asked for, oldest first."""
+    return needed(state.marks, starts(state), window(state))
