@@ -28,7 +28,7 @@ class Walk:
 
 def walk(entries: NDArray[np.int32], symbols: NDArray[np.uint8], start: Ints) -> Walk:
     """entries: (CUSUMs, bins), 1/65536 nat; symbols: whole blocks of parts; start: where the CUSUMs stand, >= 0."""
-    total, end, peak, rise = (sums.astype(np.int64) for sums in _blocks(entries, symbols))
+    total, end, peak, rise = (sums.astype(np.int64, order="C") for sums in _blocks(entries, symbols))
     upto = np.cumsum(total, axis=1)
     after = upto + np.maximum(np.maximum.accumulate(end - upto, axis=1), start[:, None])
     before = np.concatenate([start[:, None], after[:, :-1]], axis=1)
@@ -45,15 +45,16 @@ def last_reset(entries: NDArray[np.int32], symbols: NDArray[np.uint8], start: in
 
 def _blocks(entries: NDArray[np.int32], symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int32], ...]:
     """(total, end, peak, rise), each (CUSUMs, blocks): all blocks take their first part, then their second, ..."""
+    columns = np.ascontiguousarray(entries.T)  # a symbol's entries side by side: taken as one
     lanes = np.ascontiguousarray(symbols.reshape(-1, LENGTH).T).astype(np.intp)
-    shape = (len(entries), lanes.shape[1])
+    shape = (lanes.shape[1], len(entries))
     total, end, peak, rise = (np.zeros(shape, dtype=np.int32) for _ in range(4))
     entry = np.empty(shape, dtype=np.int32)
     for lane in lanes:
-        np.take(entries, lane, axis=1, out=entry, mode="clip")
+        np.take(columns, lane, axis=0, out=entry, mode="clip")
         np.add(total, entry, out=total)
         np.add(end, entry, out=end)
         np.maximum(end, 0, out=end)
         np.maximum(peak, end, out=peak)
         np.maximum(rise, total, out=rise)
-    return total, end, peak, rise
+    return total.T, end.T, peak.T, rise.T

@@ -61,11 +61,19 @@ def watch_of(baseline: Baseline, course: Course) -> Watch | None:
     learned = course.learning is None or course.learning.done
     if course.mode != NORMAL or course.alarm == PENDING or course.frozen != LOOSE or not learned:
         return None
+    return watching(baseline, course)
+
+
+def watching(baseline: Baseline, course: Course) -> Watch:
+    """The tail rule of a normal state. While it is learned there is no fall."""
     rule = baseline.tail_rule(course.learning)
     sign, height = (-1, tail.REARM) if course.alarm == HELD else (1, rule.up_h)
-    down_h = rule.down_h << SHIFT
     up_event, up_other = (sign * value << SHIFT for value in (rule.up_event, rule.up_other))
-    return Watch(up_event, up_other, height << SHIFT, rule.down_event << SHIFT, rule.down_other << SHIFT, down_h)
+    fall = (rule.down_event, rule.down_other, rule.down_h)
+    if course.learning is not None and not course.learning.done:
+        fall = (0, 0, rule.down_h)
+    down_event, down_other, down_h = (value << SHIFT for value in fall)
+    return Watch(up_event, up_other, height << SHIFT, down_event, down_other, down_h)
 
 
 class Draft:

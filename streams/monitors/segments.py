@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from streams.monitors import moves, ring, stuck
 from streams.monitors.baseline import Baseline
 from streams.monitors.blocks import LENGTH, Ints, last_reset, walk
+from streams.monitors.channels import carried, channels, most_parts
 from streams.monitors.detector import step
 from streams.monitors.evidence import DriftEvent
 from streams.monitors.marks import STONE, Mark, chained, merged
 from streams.monitors.ring import Ladder
 from streams.monitors.rules import MASK, SHIFT, Rules
 from streams.monitors.score import Score
-from streams.monitors.state import LOOSE, STALE, State, Watch, kept, window
+from streams.monitors.state import LOOSE, STALE, State, kept, starts, window
 
-_MOST, _FIRST, _FEWEST = 1024, 256, 32  # blocks summed at once; fewer after a crossing, whose rest was in vain
+_MOST, _FIRST, _FEWEST = 2048, 256, 32  # blocks summed at once; fewer after a crossing, whose rest was in vain
 _PIECE = 8192
 Values = NDArray[np.float64]
 
@@ -86,7 +87,7 @@ def apply(baseline: Baseline, state: State, part: Segment) -> tuple[State, list[
     done, wanted = 0, _FIRST
     while done < len(part):
         blocks = _quiet_blocks(state, part, done, wanted)
-        state, taken = _summed(state, part, done, blocks) if blocks else (state, 0)
+        state, taken = _summed(baseline, state, part, done, blocks) if blocks else (state, 0)
         done += taken * LENGTH
         if blocks and taken == blocks:
             wanted = min(2 * wanted, _MOST)
@@ -139,9 +140,20 @@ def _bursts(tail: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.flatnonzero(full) + first
 
 
+def _close(values: Values, near: float) -> NDArray[np.intp]:
+    """Places of values that lie within `near` of the one before, looked for in pieces that fit a cache."""
+    found = [np.empty(0, dtype=np.intp)]
+    gaps = np.empty(_PIECE)
+    for first in range(1, len(values), _PIECE):
+        piece = values[first : first + _PIECE]
+        gap = np.subtract(piece, values[first - 1 : first - 1 + len(piece)], out=gaps[: len(piece)])
+        found.append(np.flatnonzero(np.abs(gap, out=gap) <= near) + first)
+    return np.concatenate(found)
+
+
 def _repeating(rules: Rules, values: Values) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Beginnings and ends of the times of repeats; and the beginnings of those that other channels may have to wait in."""
-    close = np.flatnonzero(np.abs(np.diff(values)) <= rules.near) + 1
+    close = _close(values, rules.near)
     if not len(close):
         return np.empty((2, 0), dtype=np.intp), close
     gained = rules.more + (np.diff(close) - 1) * rules.less
@@ -157,15 +169,16 @@ def _repeating(rules: Rules, values: Values) -> tuple[NDArray[np.intp], NDArray[
 def _quiet_blocks(state: State, part: Segment, done: int, most: int) -> int:
     """How many blocks from here on hold no part that must be stepped for another reason than a crossing."""
     near, course = part.rules.near, state.course
-    watched = state.watch is not None or (course.mode == STALE and course.frozen == LOOSE)
-    if not watched or state.repeat > MASK or state.run or course.lowered or -near <= part.values[done] - state.last <= near:
+    if course.frozen != LOOSE or state.repeat > MASK or state.run or course.lowered:
+        return 0
+    if -near <= part.values[done] - state.last <= near:
         return 0
     stop = int(np.searchsorted(part.stops, done))
     upto = int(part.stops[stop]) if stop < len(part.stops) else len(part)
     begins, ends = part.repeating
     if (at := int(np.searchsorted(begins, done)) - 1) >= 0 and done < ends[at]:
         return 0
-    blocks = min((upto - done) // LENGTH, most)
+    blocks = min(min(upto - done, most_parts(state)) // LENGTH, most)
     while blocks:
         until = done + blocks * LENGTH
         at = int(np.searchsorted(begins, until)) - 1
@@ -175,66 +188,54 @@ def _quiet_blocks(state: State, part: Segment, done: int, most: int) -> int:
     return 0
 
 
-def _summed(state: State, part: Segment, done: int, blocks: int) -> tuple[State, int]:
+def _summed(baseline: Baseline, state: State, part: Segment, done: int, blocks: int) -> tuple[State, int]:
     """The state after as many of the blocks as cross nothing, and how many they are."""
-    if state.watch is None:
+    if state.course.mode == STALE:
         return _carried(state, part, done, blocks, (*state.sums, state.up, state.down)), blocks
+    moving = channels(baseline, state)
+    if moving is None:
+        return state, 0
     symbols = part.symbols[done : done + blocks * LENGTH]
-    entries, limits = _entries(part.rules, state.watch)
-    values = (*state.sums, state.up, state.down)
-    path = walk(entries, symbols, np.array([value >> SHIFT for value in values]))
-    crossed = np.flatnonzero((path.peak >= limits[:, None]).any(axis=0))
+    path = walk(moving.entries, symbols, np.array([value >> SHIFT for value in moving.values]))
+    crossed = np.flatnonzero((path.peak >= moving.limits[:, None]).any(axis=0))
     taken = int(crossed[0]) if len(crossed) else blocks
     if not taken:
         return state, 0
     cusums = []
-    for row, value in enumerate(values):
+    for row, value in enumerate(moving.values):
         at = np.flatnonzero(path.reset[row, :taken])
         start = value & MASK
         if len(at):
             first = int(at[-1]) * LENGTH
-            behind = last_reset(entries[row], symbols[first : taken * LENGTH], int(path.before[row, at[-1]]))
+            behind = last_reset(moving.entries[row], symbols[first : taken * LENGTH], int(path.before[row, at[-1]]))
             start = state.part + first + behind + 1
         cusums.append((int(path.after[row, taken - 1]) << SHIFT) + start)
     return _carried(state, part, done, taken, tuple(cusums)), taken
 
 
-def _entries(rules: Rules, watch: Watch) -> tuple[NDArray[np.int32], Ints]:
-    """A row a CUSUM: those of the tables, then rise and fall of the tail. With the values that cross."""
-    columns = [
-        (*column, *((watch.up_event, watch.down_event) if symbol == rules.last else (watch.up_other, watch.down_other)))
-        for symbol, column in enumerate(rules.columns)
-    ]
-    entries = np.array([[entry >> SHIFT for entry in column] for column in columns], dtype=np.int32).T
-    limits = np.array([limit >> SHIFT for limit in (*rules.thresholds, watch.up_h, watch.down_h)])
-    return np.ascontiguousarray(entries), limits
-
-
 def _carried(state: State, part: Segment, done: int, blocks: int, cusums: tuple[int, ...]) -> State:
     """The state behind quiet blocks, its CUSUMs given."""
-    rules, parts = part.rules, blocks * LENGTH
-    until, following = done + parts, state.part + parts + 1
-    cusums = tuple(value if value > MASK else following for value in cusums)
-    *sums, up, down = cusums
-    recent, ladder = _remembered(state, part.symbols[done:until], len(rules.columns))
-    after = state._replace(
-        part=state.part + parts,
-        sums=tuple(sums),
-        up=up,
-        down=down,
-        repeat=following,
-        weights=_weights(state, part, done, until, up),
-        run=_trailing(part.symbols[until - moves.CAPPED_FROM : until] >= rules.body) if state.watch else 0,
+    rules, until = part.rules, done + blocks * LENGTH
+    symbols = part.symbols[done:until]
+    recent, ladder = _remembered(state, symbols, len(rules.columns))
+    after = carried(state, cusums, symbols == rules.last)
+    after = after._replace(
+        weights=_weights(state, part, done, until, after.up),
+        run=0 if state.course.mode == STALE else _trailing(symbols[-moves.CAPPED_FROM :] >= rules.body),
         last=float(part.values[until - 1]),
         recent=recent,
-        course=state.course._replace(ladder=ladder),
+        course=after.course._replace(ladder=ladder),
     )
+    return after._replace(marks=_marks(state, after, part, done))
+
+
+def _marks(state: State, after: State, part: Segment, done: int) -> Mark | None:
+    """Those of the state before, and those of new starts and stones, as far as they may still be asked for."""
     first = state.part + 1
-    wanted = {value & MASK for value in cusums if value > MASK}
-    wanted |= set(range(-(-max(first, window(after) + 1) // STONE) * STONE, following, STONE))
-    coming = [_mark(part, place, done + place - first) for place in wanted if place >= first]
-    after = after._replace(marks=merged(kept(state), coming))
-    return after._replace(marks=chained(kept(after)))
+    stone = -(-max(first, window(after) + 1) // STONE) * STONE
+    wanted = {place for place in starts(after) if place >= first} | set(range(stone, after.part + 1, STONE))
+    coming = [_mark(part, place, done + place - first) for place in wanted]
+    return chained(kept(after._replace(marks=merged(kept(state), coming))))
 
 
 def _mark(part: Segment, place: int, i: int) -> Mark:
