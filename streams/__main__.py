@@ -42,6 +42,7 @@ COMMANDS: dict[str, str] = {
     "challenge limit": "limit:limit",
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
+    "bench escapes": "bench_escapes:escapes",
 }
 HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
 _GROUPS = {
