@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.review.blind import Item, Look, Machine, Picture, audit_now, is_blind, look
+from tests.helpers.calm import CALM
 from tests.helpers.labels import IMAGE, part
 
 PICTURE = Picture(view="v1", image=IMAGE, width_px=640, height_px=640)
@@ -33,6 +34,7 @@ def test_the_page_gets_the_same_of_an_audit_pass_as_of_a_review() -> None:
     assert audit == look(item(shown="review"), 1) == look(item(opinion="second"), 0) == look(item(shown="challenge"), 0)
 
 
+@CALM
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["review", "audit", "challenge"]),

@@ -26,6 +26,7 @@ from streams.review.claims import (
     undo,
     wanted,
 )
+from tests.helpers.calm import CALM
 from tests.helpers.labels import part
 
 LEASE = 60_000
@@ -148,6 +149,7 @@ STEPS = st.one_of(
 )
 
 
+@CALM
 @given(
     st.booleans(), st.lists(STEPS, max_size=40), st.lists(st.sampled_from(["good", "defect", "unsure"]), min_size=40, max_size=40)
 )

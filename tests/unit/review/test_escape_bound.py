@@ -23,6 +23,7 @@ from streams.review.escape_bound import (
     passed,
     stakes,
 )
+from tests.helpers.calm import CALM
 
 DESIGN = Design(floor=0.05)
 PROBABILITIES = st.sampled_from([0.05, 0.1, 0.5, 1.0])
@@ -77,12 +78,14 @@ def test_a_find_where_audits_are_rare_counts_more() -> None:
     assert often.estimate_ppm == pytest.approx(1e6 * 2 / 10_001)
 
 
+@CALM
 @given(PASSES)
 def test_the_bound_holds_what_was_found_and_no_more_than_all(passes: list[Pass]) -> None:
     bound = escape_bound(after(passes))
     assert bound.found <= bound.escapes <= bound.passes == len(passes)
 
 
+@CALM
 @given(PASSES, st.randoms())
 def test_the_order_does_not_matter(passes: list[Pass], chance: object) -> None:
     shuffled = list(passes)
@@ -90,12 +93,14 @@ def test_the_order_does_not_matter(passes: list[Pass], chance: object) -> None:
     assert escape_bound(after(shuffled)).escapes == escape_bound(after(passes)).escapes
 
 
+@CALM
 @given(PASSES)
 def test_a_state_can_be_kept(passes: list[Pass]) -> None:
     audit = after(passes)
     assert load(dump(audit)) == audit
 
 
+@CALM
 @given(PASSES, PASSES)
 def test_split_is_whole(first: list[Pass], second: list[Pass]) -> None:
     audit = load(dump(after(first)))
@@ -104,6 +109,7 @@ def test_split_is_whole(first: list[Pass], second: list[Pass]) -> None:
     assert audit == after([*first, *second])
 
 
+@CALM
 @given(PASSES, st.lists(PROBABILITIES, min_size=1, max_size=5), st.lists(st.booleans(), min_size=5, max_size=5))
 def test_an_answer_that_is_still_owed_is_taken_for_the_worst(passes: list[Pass], pending: list[float], bad: list[bool]) -> None:
     waiting = escape_bound(after(passes), pending)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.label import LabelV1
 from streams.review.labels import Shelf, shelve, taken_back
+from tests.helpers.calm import CALM
 from tests.helpers.labels import NOW, SHA, label
 
 DEFECT: dict[str, Any] = {"answer": "defect", "label": "dent", "taxonomy": SHA}
@@ -58,6 +59,7 @@ def test_a_part_and_its_view_have_labels_of_their_own() -> None:
 LABELS = [label(), label(**DEFECT), label(who="bob"), taken_back(label(), "ada"), taken_back(label(who="bob"), "bob"), label(8)]
 
 
+@CALM
 @given(st.lists(st.sampled_from(LABELS), max_size=20), st.integers(0, 20))
 def test_split_is_whole_and_repeats_change_nothing(log: list[LabelV1], cut: int) -> None:
     whole = shelve(Shelf(), log)
@@ -65,6 +67,7 @@ def test_split_is_whole_and_repeats_change_nothing(log: list[LabelV1], cut: int)
     assert shelve(whole, log).standing() == whole.standing()
 
 
+@CALM
 @given(st.permutations(LABELS[2:]))
 def test_a_label_that_comes_after_what_takes_it_back_stays_taken_back(log: list[LabelV1]) -> None:
     assert {(one.who, one.inspection) for one in shelve(Shelf(), log).standing()} == {("ada", label(8).inspection)}

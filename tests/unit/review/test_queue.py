@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.review.queue import KINDS, WINDOW, Queue, Waiting, band, kind_of
+from tests.helpers.calm import CALM
 from tests.helpers.labels import part
 
 
@@ -104,9 +105,10 @@ WAITING = st.builds(
     uncertainty=st.sampled_from([0.0, 0.5, 1.0]),
     novelty=st.sampled_from([0.0, 0.3]),
 )
-ACTS = st.lists(st.tuples(st.sampled_from(["add", "add", "remove"]), WAITING), max_size=60)
+ACTS = st.lists(st.tuples(st.sampled_from(["add", "add", "remove"]), WAITING), max_size=25)
 
 
+@CALM
 @given(ACTS, st.sets(st.integers(0, 15).map(part)))
 def test_it_is_the_best_of_what_stands(acts: list[tuple[str, Waiting]], skip: set[str]) -> None:
     queue, standing = Queue(), dict[str, Waiting]()
@@ -123,6 +125,7 @@ def test_it_is_the_best_of_what_stands(acts: list[tuple[str, Waiting]], skip: se
         assert len(queue) == len(standing)
 
 
+@CALM
 @given(st.permutations([one(n, uncertainty=n % 3 / 2, sketch=unit(n + 1, 3)) for n in range(9)]))
 def test_the_order_in_which_they_came_does_not_matter(these: list[Waiting]) -> None:
     assert order(*these) == order(*sorted(these, key=lambda waiting: waiting.inspection))
@@ -144,7 +147,7 @@ def test_kinds_come_from_the_verdict(verdict: tuple[str, list[str], int | None],
 
 
 def test_a_hundred_thousand_waiting() -> None:
-    """All alike in urgency: the slowest case. Ten times what was measured (docs/review.md), for a busy machine."""
+    """All alike in urgency: the slowest case. CPU time, and many times what was measured (docs/review.md)."""
     chance = np.random.default_rng(3)
     sketches = chance.normal(size=(100_000, 64)).astype(np.float32)
     sketches /= np.linalg.norm(sketches, axis=1, keepdims=True)
@@ -154,12 +157,12 @@ def test_a_hundred_thousand_waiting() -> None:
     held = {part(n) for n in range(50)}
     took = []
     for _ in range(200):
-        begin = time.perf_counter()
+        begin = time.process_time()
         first = queue.next(held)
         assert first is not None
         queue.shown(first.inspection)
         queue.remove(first.inspection)
-        took.append(time.perf_counter() - begin)
-    assert np.median(took) < 0.01
+        took.append(time.process_time() - begin)
+    assert np.median(took) < 0.01, "ten times what was measured"
     assert len(queue) == 100_000 - 200
     assert len(queue._heap) <= 2 * len(queue) + WINDOW + 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas.common import digest
 from schemas.taxonomy import ClassV1, TaxonomyActV1, TaxonomyV1
 from streams.review.taxonomy import Lineage, Today, check_successor, evolve, follow, lineage_of
+from tests.helpers.calm import CALM
 from tests.helpers.labels import label, taxonomy
 
 FIRST = taxonomy("scratch", "dent", "pit")
@@ -105,6 +106,7 @@ def test_a_version_that_does_something_else_than_it_says_is_refused() -> None:
     assert check_successor(FIRST, renamed) == ["its classes are not what its acts make of the version before"]
 
 
+@CALM
 @given(st.lists(st.sampled_from(["retire", "merge", "split", "add", "rename"]), max_size=8), st.randoms())
 def test_every_old_class_has_one_meaning_today(kinds: list[str], chance: object) -> None:
     """Whatever the history: current ones are active, ambiguous ones have several candidates, and nothing is lost."""
