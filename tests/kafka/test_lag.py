@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from prometheus_client import REGISTRY
 
 from schemas.envelope import Received, Record
 from streams.wiring.engines.flow import Flow, Limits
-from streams.wiring.engines.lag import LagWatch, behind
+from streams.wiring.engines.lag import LagWatch, behind, local
 from streams.workbench.processes import free_ports
 from tests.helpers.engine_child import Job
 from tests.helpers.engines import feed, forget_before, make_topics
@@ -65,6 +66,11 @@ async def test_an_engine_is_behind_until_it_has_done_its_records(job: Job) -> No
         await asyncio.to_thread(wait_until, lambda: _shown(lag, job, topic=job.name) == 0, 20)
     engine.stop()
     await task
+
+
+def test_a_broker_that_says_no_has_answered() -> None:
+    assert not local(KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION)))
+    assert local(KafkaException(KafkaError(KafkaError._TRANSPORT)))
 
 
 def test_a_broker_that_is_away_is_said(job: Job) -> None:

@@ -55,15 +55,24 @@ class LagWatch:
         settings: dict[str, Any] = {"log_level": 2, "error_cb": complaints("lag"), **self._client}
         admin = AdminClient(settings)
         while not self._stop.is_set():
-            try:
-                lags = behind(admin, self._positions())
-                KAFKA_REACHABLE.labels(self._processor).set(1)
-                for topic in {*self._topics, *lags}:
-                    LAG.labels(self._processor, topic).set(lags.get(topic, 0))
-            except KafkaException as error:
-                KAFKA_REACHABLE.labels(self._processor).set(0)
-                log.debug("no answer", error=str(error))
+            KAFKA_REACHABLE.labels(self._processor).set(self._round(admin))
             self._stop.wait(self._every_s)
+
+    def _round(self, admin: AdminClient) -> bool:
+        """Whether the broker answered. An answer can be that it does not know yet: then the lag stays as it was."""
+        try:
+            lags = behind(admin, self._positions())
+        except (KafkaException, TimeoutError) as error:
+            log.debug("no offsets", error=str(error))
+            return isinstance(error, KafkaException) and not local(error)
+        for topic in {*self._topics, *lags}:
+            LAG.labels(self._processor, topic).set(lags.get(topic, 0))
+        return True
+
+
+def local(error: KafkaException) -> bool:
+    """The driver's own finding (no connection, no answer in time), not what a broker said."""
+    return int(error.args[0].code()) < 0
 
 
 def behind(admin: AdminClient, positions: Mapping[Key, int | None]) -> dict[str, int]:
