@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.dashboards.board import PRODUCT, STATION, Board, label, link
 from tools.dashboards.line import PROOF_STEPS, PROOFS, STATE_STEPS, STATES
-from tools.dashboards.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, any_is_bad, falling, rising
+from tools.dashboards.panel import BLUE, GREEN, GREY, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
 
 _TO_STATION = link("Station", station=label("station"), product=label("product"))
 _DAY_S = 86400
@@ -110,7 +110,7 @@ EVENTS = (
                 legend="{{station}}",
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=link("Station", station=label("station")),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools.dashboards.board import LINE, Board, label, link
-from tools.dashboards.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, any_is_bad, falling, rising
+from tools.dashboards.panel import BLUE, GREEN, GREY, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
 
 _VERDICTS = f"verdictline_verdicts_total{{{LINE}}}"
 _TO = link("Station", site=label("site"), line=label("line"), station=label("station"))
@@ -30,7 +30,7 @@ FLOW = (
                 legend="{{station}}",
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=_TO,
     ),
@@ -57,7 +57,7 @@ FLOW = (
         description="First verdicts of production parts of the stations that are selected.",
         unit="none",
         queries=(Query(expr=f"60 * sum by (disposition) (rate({_VERDICTS}[$__rate_interval]))", legend="{{disposition}}"),),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=link("Station", site="$site", line="$line"),
     ),
@@ -121,7 +121,7 @@ TRUST = (
     Panel(
         kind="states",
         title="Baselines",
-        description="Worst state of a station's baselines: suspect is one alarm of the drift monitor, stale two.",
+        description="Of a station's baselines: stale (two alarms of the drift monitor) before suspect (one) before active.",
         unit="none",
         queries=(Query(expr=f"max by (site, line, station) (verdictline_baseline_state{{{LINE}}} < 4)", legend="{{station}}"),),
         steps=STATE_STEPS,

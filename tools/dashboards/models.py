@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools.dashboards.board import Board, link
-from tools.dashboards.panel import GREEN, ORANGE, Panel, Query, any_is_bad, rising
+from tools.dashboards.panel import GREEN, ORANGE, STANDING, Panel, Query, any_is_bad, rising
 
 _TO = link("Pipeline health")
 _MODEL = "{{model}} {{version}}"
@@ -60,7 +60,7 @@ STAGES = (
                 legend="{{stage}}",
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=_TO,
     ),
@@ -97,7 +97,7 @@ TRITON = (
                 legend=_MODEL,
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=_TO,
     ),

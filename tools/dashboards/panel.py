@@ -52,6 +52,9 @@ class Panel:
     height: int = 7
 
 
+STANDING: tuple[Step, ...] = ((None, ORANGE), (0.001, GREEN))  # it stands still, or it runs
+
+
 def rising(warn: float, bad: float) -> tuple[Step, ...]:
     """Green, then orange, then red."""
     return ((None, GREEN), (warn, ORANGE), (bad, RED))

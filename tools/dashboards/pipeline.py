@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools.dashboards.board import Board, label, link
-from tools.dashboards.panel import GREEN, ORANGE, RED, Panel, Query, any_is_bad, rising
+from tools.dashboards.panel import GREEN, ORANGE, RED, STANDING, Panel, Query, any_is_bad, rising
 
 _TO = link("Models")
 _TO_STATION = link("Station", station=label("station"))
@@ -136,7 +136,7 @@ KAFKA = (
                 legend="{{processor}} {{outcome}}",
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=_TO,
     ),
@@ -269,7 +269,7 @@ EDGES = (
         queries=(
             Query(expr="sum by (table) (rate(verdictline_sink_rows_total[$__rate_interval])) or vector(0)", legend="{{table}}"),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=_TO_PLANT,
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools.dashboards.board import SITE, Board, label, link
-from tools.dashboards.panel import GREEN, ORANGE, RED, Panel, Query, any_is_bad, falling, rising
+from tools.dashboards.panel import GREEN, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
 
 _VERDICTS = f"verdictline_verdicts_total{{{SITE}}}"
 _TO_LINE = link("Line", site=label("site"), line=label("line"))
@@ -22,7 +22,7 @@ NOW = (
         unit="none",
         decimals=1,
         queries=(Query(expr=f"60 * sum(rate(verdictline_judged_total{{{SITE}}}[$__rate_interval]))"),),
-        steps=((None, ORANGE), (0.001, GREEN)),
+        steps=STANDING,
         width=4,
         height=5,
         to=link("Line", site="$site"),
@@ -106,7 +106,7 @@ LINES = (
                 legend="{{site}}/{{line}}",
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         width=12,
         to=_TO_LINE,
@@ -157,7 +157,7 @@ LINES = (
                 legend="{{disposition}}",
             ),
         ),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         width=12,
         to=link("Line", site="$site"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.dashboards.board import PRODUCT, STATION, Board, label, link
 from tools.dashboards.line import PROOF_STEPS, PROOFS, STATE_STEPS, STATES
-from tools.dashboards.panel import GREEN, ORANGE, RED, Panel, Query, any_is_bad, falling, rising
+from tools.dashboards.panel import GREEN, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
 
 _VERDICTS = f"verdictline_verdicts_total{{{PRODUCT}}}"
 _CHART = PRODUCT + ',characteristic=~"$characteristic"'
@@ -25,7 +25,7 @@ NOW = (
         unit="none",
         decimals=1,
         queries=(Query(expr=f"60 * sum(rate(verdictline_judged_total{{{STATION}}}[$__rate_interval]))"),),
-        steps=((None, ORANGE), (0.001, GREEN)),
+        steps=STANDING,
         width=4,
         height=5,
         to=_TO_PIPELINE,
@@ -111,7 +111,7 @@ VERDICTS = (
         description="First verdicts of production parts.",
         unit="none",
         queries=(Query(expr=f"60 * sum by (disposition) (rate({_VERDICTS}[$__rate_interval]))", legend="{{disposition}}"),),
-        steps=((None, GREEN),),
+        steps=STANDING,
         low=0,
         to=_TO_DRIFT,
     ),
@@ -191,7 +191,7 @@ SPC = (
     Panel(
         kind="lines",
         title="Nonconforming share of the newest subgroup",
-        description="With the limits that it was held against. Beyond them the process changed; the chart says by which rule.",
+        description="With the limits it was held against: choose one characteristic. Beyond them the process changed.",
         unit="percentunit",
         queries=(
             Query(expr=_charted("verdictline_spc_nonconforming_ratio"), legend="{{product}} {{characteristic}}"),
@@ -199,7 +199,7 @@ SPC = (
             Query(expr=_charted("verdictline_spc_center"), legend="centre"),
             Query(expr=_charted("verdictline_spc_lower_limit"), legend="lower limit"),
         ),
-        steps=((None, GREEN),),
+        steps=((None, GREEN),),  # the limits are series of their own
         dashed=("upper limit", "lower limit"),
         low=0,
         width=16,
@@ -246,7 +246,7 @@ SPC = (
                 legend="{{station}}",
             ),
         ),
-        steps=((None, ORANGE), (0.001, GREEN)),
+        steps=STANDING,
         low=0,
         width=12,
         to=_TO_PIPELINE,
