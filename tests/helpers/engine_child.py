@@ -132,7 +132,10 @@ class Join:
 
 
 class Collect:
-    """The reducer for tables: {"seen": [...], "done_ms": ...}; forgets a finished key after `forget_ms` and says so."""
+    """The reducer for tables: {"seen": [...], "done_ms": ...}; forgets a finished key after `forget_ms` and says so.
+
+    A key that begins with `odd` cannot be forgotten: that raises.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -151,6 +154,8 @@ class Collect:
         return None if done_ms is None else float(done_ms) + self._job.forget_ms
 
     def expire(self, key: str, state: dict[str, Any], now_ms: float) -> tuple[dict[str, Any] | None, list[Record]]:
+        if key.startswith("odd"):
+            raise KeyError("as told")
         return None, [answer(self._job, key.encode(), "forgot")]
 
 

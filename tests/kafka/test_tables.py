@@ -40,3 +40,22 @@ def test_state_time_dead_letters_and_memory(kafka: SharedKafka, tmp_path: Path) 
         assert child.terminate() == 0
     letters = {letter.header("dl_reason"): letter.value for letter in read_all(job.client, [job.dead])}
     assert letters == {"bad": b"bad", "bug": b"bug"}
+
+
+def test_a_state_that_cannot_expire_holds_up_no_other_and_ends_nothing(kafka: SharedKafka, tmp_path: Path) -> None:
+    """It stays as it was and is asked again, after twice as long each time; after a restart, too."""
+    job = Job(engine="tables", bootstrap=kafka.bootstrap, name=kafka.fresh("tables"), forget_ms=200, partitions=1)
+    make_topics(job)
+    full = [(key, b"%d" % n) for key in ("odd", "a") for n in (1, 2, 3)]
+    with children(job, tmp_path) as (child,):
+        child.start_ready()
+        feed(job, full)
+        wait_until(lambda: outputs(job)["forgot/a"] == 1, what="the tick that forgets a, which is due behind odd")
+        wait_until(lambda: child.log.read_text().count("a state cannot expire") >= 3, what="the third question")
+        assert child.terminate() == 0
+        child.start_ready()
+        feed(job, [("b", b"%d" % n) for n in (1, 2, 3)])
+        wait_until(lambda: outputs(job)["forgot/b"] == 1, what="the tick that forgets b")
+        assert child.terminate() == 0
+    assert outputs(job)["full/odd"] == 1
+    assert not [letter for letter in read_all(job.client, [job.dead])]

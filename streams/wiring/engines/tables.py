@@ -20,7 +20,7 @@ import structlog
 from faust.types import TP
 
 from schemas.envelope import Received, Record
-from streams.metrics import ASSIGNED, HANDLED, PROGRESS, STATES
+from streams.metrics import ASSIGNED, HANDLED, PROGRESS, RETRIES, STATES
 from streams.wiring.engines.dead import OnDead, Undertaker, verdict_on
 from streams.wiring.engines.gaps import Gap, report_gap
 from streams.wiring.engines.watchdog import Deadlines, Watchdog, turning
@@ -29,6 +29,7 @@ log = structlog.get_logger("tables")
 faust: Any = _faust  # its annotations name neither its inside nor what its signals accept
 BUG = 70  # exit status
 _GATHER_MS = 500
+_LONGEST_S = 3600.0
 State = dict[str, Any]
 PARTS = "parts"
 _OF = "\n"  # in the table's key of a part, between the key and the part's name
@@ -53,12 +54,13 @@ class Reducer(Protocol):
         ...
 
     def due(self, state: State) -> float | None:
-        """When `expire` has something to do, ms; None: never."""
+        """When `expire` has something to do, ms; None: never. Raises nothing."""
         ...
 
     def expire(self, key: str, state: State, now_ms: float) -> tuple[State | None, list[Record]]:
         """Called once `due` has passed. State None: forget the key. A new state must be due later than now; the same object
-        again: not yet, and it is asked again at the next tick.
+        again: not yet, and it is asked again at the next tick. Raises anything: nothing was changed; counted, logged and asked
+        again, after twice as long each time.
         """
         ...
 
@@ -130,6 +132,7 @@ class Tables:
         self._config, self._reducer = config, reducer
         self._undertaker = Undertaker(stage=config.app, topic=config.dead_letter_topic, on_dead=on_dead)
         self._alarms: dict[int, Alarms] = {}  # a partition's; made anew after a rebalance
+        self._failed: dict[str, int] = {}  # how often a key's `expire` raised, one after the other
         self._mine: frozenset[int] = frozenset()
         self._turning = False
         self._committed: dict[int, int | None] = {}
@@ -225,12 +228,26 @@ class Tables:
         while (key := alarms.pop(now_ms)) is not None:
             state = self._state(key)
             due_ms = None if state is None else self._reducer.due(state)
-            if state is not None and due_ms is not None and due_ms <= now_ms:
+            if state is None or due_ms is None or due_ms > now_ms:
+                continue
+            try:
                 new, outputs = self._reducer.expire(key, state, now_ms)
-                if new is state:
-                    alarms.set(key, now_ms + 1)
-                else:
-                    await self._apply(tick.partition, alarms, key, new, outputs)
+            except Exception as error:  # noqa: BLE001 - nothing was changed; ending would begin with it again, for ever
+                alarms.set(key, now_ms + self._put_off(key, error))
+                continue
+            self._failed.pop(key, None)
+            if new is state:
+                alarms.set(key, now_ms + 1)
+            else:
+                await self._apply(tick.partition, alarms, key, new, outputs)
+
+    def _put_off(self, key: str, error: Exception) -> float:
+        """How long a key waits whose `expire` raised, in ms. There is no message to bury: a tick says nothing."""
+        failed = self._failed[key] = self._failed.get(key, 0) + 1
+        again_s = min(2.0 ** (failed - 1), _LONGEST_S)
+        RETRIES.labels(self._config.app, "bug").inc()
+        log.error("a state cannot expire", key=key, attempts=failed, again_s=again_s, exc_info=error)
+        return 1000 * again_s
 
     async def _apply(self, partition: int, alarms: Alarms, key: str, state: State | None, outputs: Sequence[Record]) -> None:
         await self._send(outputs)  # (R5) first: a crash in between repeats them, never loses them

@@ -1,12 +1,14 @@
 """challenge: verdicts and registrations in; sets to run, results, proofs and suspect windows out. No rules here.
 
-The parts of a suspect window are read back from verdict.v1: at once, and where they are many, further with every tick. Time is
-the append time of verdict.v1; a private tick only asks, and a set is overdue by it only once verdict.v1 was read to its end.
+The parts of a suspect window are read back from verdict.v1: at once, and where they are many, or lie among many of other
+stations, further with every tick. Time is the append time of verdict.v1; a private tick only asks, and a set is overdue by it
+only once verdict.v1 was read to its end. No turn reads back more than READ_AT_ONCE records: the loop serves others, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,7 +23,7 @@ from streams.judgement.rules import Rules
 from streams.judgement.versions import RuleBook
 from streams.metrics import MISSED, PASSED_AT, PROVEN, Row
 from streams.monitors.challenge.answers import judged
-from streams.monitors.challenge.memory import StationState
+from streams.monitors.challenge.memory import StationState, Window
 from streams.monitors.challenge.station import due_ms, judge, overdue, register
 from streams.monitors.challenge.turn import Said
 from streams.monitors.challenge.windows import PAGE, belongs, page, turned
@@ -36,6 +38,7 @@ APP = "challenge"
 TABLE = "stations-v1"
 _LOOK_AGAIN_MS = 1_000
 _PAGES_AT_ONCE = 10
+READ_AT_ONCE = 20_000  # records: a second or less
 _NOW = 1 << 62  # an offset that no log reaches: read to its end
 _READER = Reader(VerdictV1, ChallengePartV1, ChallengeScheduleV1, ChallengeDueV1)
 _VERDICTS = Reader(VerdictV1)
@@ -48,24 +51,33 @@ class Past:
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._client = client
 
-    def verdicts(self, station: str, partition: int, after: int, end: int) -> Iterator[tuple[int, VerdictV1]]:
-        """(offset, verdict) of one station behind offset `after`, before `end`; what is no readable verdict is left out."""
+    def verdicts(self, station: str, partition: int, after: int, end: int) -> Iterator[tuple[int, VerdictV1 | None]]:
+        """Every record's offset behind `after`, before `end`; with the verdict, where it is a readable one of this station."""
         key = station.encode()
         for record in read_between(self._client, (VERDICT, partition), after + 1, end):
-            if record.key == key and (verdict := _verdict(record)) is not None:
-                yield record.offset, verdict
+            yield record.offset, _verdict(record) if record.key == key else None
 
-    def read_to_end(self, station: str, partition: int, offset: int) -> bool:
-        """Whether no first verdict of the station lies behind this offset."""
-        return not any(verdict.revision == 1 for _, verdict in self.verdicts(station, partition, offset, _NOW))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """How far a page that is not full yet was read. It is not kept: another process begins the page again."""
+
+    window: Window
+    read_to: int
+    parts: tuple[VerdictV1, ...]
 
 
 class Challenges:
-    """The rules of `monitors.challenge` as the engine wants them. State: partition, due_ms, station (its memory)."""
+    """The rules of `monitors.challenge` as the engine wants them. State: partition, due_ms, station (its memory).
 
-    def __init__(self, rules: RuleBook, past: Past) -> None:
-        self._rules, self._past = rules, past
+    read_at_once: records of verdict.v1 that are read back in a turn.
+    """
+
+    def __init__(self, rules: RuleBook, past: Past, read_at_once: int = READ_AT_ONCE) -> None:
+        self._rules, self._past, self._at_once = rules, past, read_at_once
         self._read: dict[int, int] = {}  # partition of verdict.v1 -> offset read; made anew by reading on
+        self._clear: dict[str, int] = {}  # station -> offset up to which no first verdict of it lies; made anew as well
+        self._halves: dict[str, Half] = {}  # station -> the page at work
         self._loaded: dict[str, tuple[State, StationState]] = {}
 
     def key(self, record: Received) -> str | None:
@@ -81,8 +93,10 @@ class Challenges:
         after, said = self._step(before, record)
         if after is None or after is before:
             return state, []
-        after, more = self._read_back(record.partition, after)
-        return self._dump(record.partition, after, 0), [_record(after.station, one) for one in (*said, *more)]
+        if before is None or after.windows != before.windows:  # else it is a tick's turn
+            after, more = self._read_back(record.partition, after)
+            said = [*said, *more]
+        return self._dump(record.partition, after, 0), [_record(after.station, one) for one in said]
 
     def due(self, state: State) -> float | None:
         found = state["due_ms"]
@@ -118,37 +132,47 @@ class Challenges:
         return rules.thresholds if isinstance(rules, Rules) else {}
 
     def _has_read(self, state: StationState, partition: int) -> bool:
+        """Whether no first verdict of the station lies between what this loop has read and the end of the log."""
+        station = state.station
+        begin = max(state.verdicts, self._read.get(partition, -1), self._clear.get(station, -1))
         try:
-            return self._past.read_to_end(state.station, partition, max(state.verdicts, self._read.get(partition, -1)))
+            for read, (offset, verdict) in enumerate(self._past.verdicts(station, partition, begin, _NOW), 1):
+                if (verdict is not None and verdict.revision == 1) or read > self._at_once:
+                    return False
+                self._clear[station] = offset
         except (KafkaUnreachable, KafkaRefused) as error:
             log.warning("verdicts cannot be read", error=str(error))
             return False
+        return True
 
     def _read_back(self, partition: int, state: StationState) -> tuple[StationState, list[Said]]:
         """The next pages of the suspect windows; what cannot be read now stays for the next tick."""
         said: list[Said] = []
+        left = self._at_once
         try:
-            while state.windows and len(said) < _PAGES_AT_ONCE:
-                state, told = self._pages(partition, state, _PAGES_AT_ONCE - len(said))
+            while state.windows and len(said) < _PAGES_AT_ONCE and left > 0:
+                state, told, left = self._page(partition, state, left)
                 said += told
         except (KafkaUnreachable, KafkaRefused) as error:
             log.warning("a suspect window cannot be read back", error=str(error))
         return state, said
 
-    def _pages(self, partition: int, state: StationState, most: int) -> tuple[StationState, list[Said]]:
-        """Of the first window."""
-        window, said, parts = state.windows[0], [], []
-        for offset, verdict in self._past.verdicts(state.station, partition, window.after, window.until + 1):
-            if not belongs(window, state.station, verdict):
-                continue
-            parts.append(verdict)
+    def _page(self, partition: int, state: StationState, most: int) -> tuple[StationState, list[Said], int]:
+        """The first window's next page, once it is complete; and how many of the `most` records are left to read."""
+        window, read = state.windows[0], 0
+        half = self._halves.pop(state.station, None)
+        half = half if half is not None and half.window == window else Half(window=window, read_to=window.after, parts=())
+        parts = [*half.parts]
+        for offset, verdict in self._past.verdicts(state.station, partition, half.read_to, window.until + 1):
+            read += 1
+            if verdict is not None and belongs(window, state.station, verdict):
+                parts.append(verdict)
             if len(parts) == PAGE:
-                said.append(page(state.station, window, parts))
-                state, parts = turned(state, offset), []
-                if len(said) == most or not state.windows or state.windows[0].set != window.set:
-                    return state, said
-                window = state.windows[0]
-        return turned(state, window.until), [*said, page(state.station, window, parts)]
+                return turned(state, offset), [page(state.station, window, parts)], most - read
+            if read == most:
+                self._halves[state.station] = Half(window=window, read_to=offset, parts=tuple(parts))
+                return state, [], 0
+        return turned(state, window.until), [page(state.station, window, parts)], most - read
 
     def _load(self, state: State | None) -> StationState | None:
         if state is None:
