@@ -101,6 +101,9 @@ class Sink:
     def ready(self) -> bool:
         return self._open and self._flow.ready()
 
+    def positions(self) -> dict[Place, int | None]:
+        return self._flow.positions()
+
     @property
     def turned(self) -> float:
         return max(self._turned, self._flow.turned)
