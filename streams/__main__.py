@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "capture": "capture:capture",
     "fit": "fit:fit",
     "verdicts": "verdicts:verdicts",
+    "report": "report:report",
     "topics apply": "topics:apply",
     "topics check": "topics:check",
     "models list": "models:list_models",

@@ -42,6 +42,20 @@ ALLOWED: dict[str, set[str]] = {
     "streams/wiring/driver": CLOCKS | {"schemas", "confluent_kafka", "structlog"},
     "streams/wiring/logs": {"structlog"},
     "streams/wiring/charts": {"streams.wiring.charts"},
+    "streams/wiring/report": {
+        "schemas",
+        "streams.fates",
+        "streams.judgement",
+        "streams.monitors",
+        "streams.review",
+        "streams.wiring.adapters.database",
+        "streams.wiring.charts",
+        "streams.wiring.report",
+        "jinja2",
+        "markupsafe",
+        "pydantic",
+    },
+    "streams/wiring/report/facts": {"schemas", "sqlalchemy", "streams.wiring.adapters.database", "streams.wiring.report"},
     "streams/wiring/fitting": CLOCKS | WIRED | {"schemas", "numpy", "streams.wiring.adapters"},
     "streams/wiring/engines": CLOCKS | ENGINES | {"streams.wiring.engines", "confluent_kafka", "structlog"},
     "streams/wiring/engines/tables": CLOCKS | ENGINES | {"streams.wiring.engines", "faust", "aiokafka", "structlog"},
@@ -57,7 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"schemas", "streams.effects", "streams.wiring", "pydantic", "structlog", "numpy"},
     "streams/wiring/commands": CLOCKS
     | ALL
-    | {"aiokafka", "confluent_kafka", "numpy", "pydantic", "rich", "typer", "yaml", "structlog"},
+    | {"aiokafka", "confluent_kafka", "numpy", "pydantic", "rich", "sqlalchemy", "typer", "yaml", "structlog"},
     "streams/workbench": CLOCKS
     | ALL
     | {

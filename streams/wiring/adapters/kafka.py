@@ -110,12 +110,24 @@ def starts(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: float
     return _offsets(client, topics, "earliest", "read_committed", timeout_s)
 
 
-def _offsets(client: Mapping[str, Any], topics: Sequence[str], which: str, isolation: str, timeout_s: float) -> dict[Key, int]:
+def offsets_at(client: Mapping[str, Any], topics: Sequence[str], at_ms: int, *, timeout_s: float = 30.0) -> dict[Key, int]:
+    """The first offset that was appended at or after that time, else the end. at_ms: since 1970. Raises as `ends`."""
+    found = _offsets(client, topics, at_ms, "read_committed", timeout_s)
+    if all(offset >= 0 for offset in found.values()):
+        return found
+    end = ends(client, topics, timeout_s=timeout_s)
+    return {key: offset if offset >= 0 else end[key] for key, offset in found.items()}
+
+
+def _offsets(
+    client: Mapping[str, Any], topics: Sequence[str], which: str | int, isolation: str, timeout_s: float
+) -> dict[Key, int]:
+    """which: `latest`, `earliest`, or a time in ms since 1970 (-1 where nothing is that new)."""
     counts = partitions(client, topics, timeout_s)
     if missing := [name for name in topics if name not in counts]:
         raise KafkaRefused(f"no topic {', '.join(missing)}: `verdictline topics apply` makes it")
     level = IsolationLevel.READ_COMMITTED if isolation == "read_committed" else IsolationLevel.READ_UNCOMMITTED
-    spec = OffsetSpec.latest() if which == "latest" else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    spec = _spec(which)
     admin = AdminClient({**_QUIET, **client})
     wanted = {TopicPartition(name, n): spec for name, count in counts.items() for n in range(count)}
 
@@ -124,6 +136,12 @@ def _offsets(client: Mapping[str, Any], topics: Sequence[str], which: str, isola
         return {key_of(place): _answered(client, future, timeout_s).offset for place, future in futures.items()}
 
     return insist(ask, "offsets", timeout_s)
+
+
+def _spec(which: str | int) -> Any:
+    if isinstance(which, int):
+        return OffsetSpec.for_timestamp(which)
+    return OffsetSpec.latest() if which == "latest" else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 
 def read_all(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: float = 60.0) -> Iterator[Received]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
 Kind = Literal["linear", "log", "time"]
@@ -14,12 +14,13 @@ _STEPS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86_400, 7 * 86_40
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """From low to high in the unit of `label`. log: both above 0. time: seconds since 1970, UTC."""
+    """From low to high in the unit of `label`. log: both above 0. time: seconds since 1970; zone: in which its ticks are told."""
 
     label: str
     low: float
     high: float
     kind: Kind = "linear"
+    zone: tzinfo = UTC
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -37,7 +38,7 @@ class Axis:
     def ticks(self, many: int = 6) -> list[tuple[float, str]]:
         """(value, its text), about so many."""
         if self.kind == "time":
-            return _time_ticks(self.low, self.high, many)
+            return _time_ticks(self.low, self.high, many, self.zone)
         if self.kind == "log":
             return [(value, f"{value:g}") for value in _log_ticks(self.low, self.high, many)]
         step = _nice((self.high - self.low) / many)
@@ -74,10 +75,12 @@ def _log_ticks(low: float, high: float, many: int) -> list[float]:
     return found
 
 
-def _time_ticks(low: float, high: float, many: int) -> list[tuple[float, str]]:
+def _time_ticks(low: float, high: float, many: int, zone: tzinfo) -> list[tuple[float, str]]:
+    """At whole steps of the zone's clock, as it stands at `low`."""
     step = next((s for s in _STEPS_S if (high - low) / s <= many), _STEPS_S[-1])
-    first = math.ceil(low / step) * step
-    form = "%Y-%m-%d" if step >= 86_400 else "%H:%M:%S" if step < 60 else "%H:%M"
     start = datetime(1970, 1, 1, tzinfo=UTC)
+    off = (start + timedelta(seconds=low)).astimezone(zone).utcoffset() or timedelta()
+    first = math.ceil((low + off.total_seconds()) / step) * step - off.total_seconds()
+    form = "%Y-%m-%d" if step >= 86_400 else "%H:%M:%S" if step < 60 else "%H:%M"
     values = [first + k * step for k in range(math.floor((high - first) / step) + 1)]
-    return [(value, f"{start + timedelta(seconds=value):{form}}") for value in values]
+    return [(value, f"{(start + timedelta(seconds=value)).astimezone(zone):{form}}") for value in values]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-_STYLE = (
+STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;margin:24px auto;max-width:800px;padding:0 16px;color:#1b1f24;background:#fff}"
     "h1{font-size:20px;margin:0 0 4px}p{margin:4px 0 16px;color:#5b6570}svg{max-width:100%;height:auto;margin:8px 0 20px}"
     "table{border-collapse:collapse;margin:8px 0 20px}td,th{padding:3px 14px 3px 0;text-align:left;vertical-align:top}"
@@ -20,7 +20,7 @@ def page(title: str, lines: Sequence[str], charts: Sequence[str], rows: Sequence
     view = '<meta name="viewport" content="width=device-width,initial-scale=1">'
     words = "".join(f"<p>{escape(line)}</p>" for line in lines)
     body = f"<h1>{escape(title)}</h1>{words}{''.join(charts)}{_table(rows)}"
-    return f"{head}{view}<style>{_STYLE}</style></head><body>{body}</body></html>\n"
+    return f"{head}{view}<style>{STYLE}</style></head><body>{body}</body></html>\n"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

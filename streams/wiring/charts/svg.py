@@ -26,6 +26,7 @@ STYLE = """
 .chart .bar{fill:var(--c);fill-opacity:.38}.chart .outline{fill:none;stroke:var(--c);stroke-width:1.6}
 .chart .dot{fill:var(--c)}.chart .err{stroke:var(--c);stroke-width:1.4}.chart .band{fill:var(--c);fill-opacity:.15}
 .chart .mark{stroke:var(--bad);stroke-width:1.3}.chart .marktext{fill:var(--bad)}
+.chart .dashed{stroke-dasharray:5 4;stroke-width:1.3}.chart .sign{fill:var(--bad);stroke:var(--paper);stroke-width:1}
 .chart .limit{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:5 4}
 """.strip().replace("\n", "")
 
@@ -50,6 +51,11 @@ class Chart:
     def line(self, xs: Sequence[float], ys: Sequence[float], label: str, colour: int) -> Self:
         points = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in zip(xs, ys, strict=True))
         return self._add(f'<polyline class="line c{colour % COLOURS}" points="{points}"/>', label, colour)
+
+    def dashes(self, xs: Sequence[float], ys: Sequence[float], label: str, colour: int) -> Self:
+        """A line that is no measurement: a limit that goes along with the points."""
+        points = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in zip(xs, ys, strict=True))
+        return self._add(f'<polyline class="line dashed c{colour % COLOURS}" points="{points}"/>', label, colour)
 
     def bars(self, edges: Sequence[float], heights: Sequence[float], label: str, colour: int) -> Self:
         """One bar between neighbouring edges, from y = 0; one edge more than heights."""
@@ -86,6 +92,18 @@ class Chart:
                 made.append(f'<line class="err" x1="{px:.1f}" x2="{px:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
             made.append(f'<circle class="dot" cx="{px:.1f}" cy="{self._y(y):.1f}" r="3.4"/>')
         return self._add(f'<g class="c{colour % COLOURS}">{"".join(made)}</g>', label, colour)
+
+    def signs(self, xs: Sequence[float], ys: Sequence[float], texts: Sequence[str]) -> Self:
+        """Points that somebody must look at: diamonds, told apart from dots by their shape, each with a word."""
+        for x, y, text in zip(xs, ys, texts, strict=True):
+            px, py = self._x(x), self._y(y)
+            right = px + _CHAR * len(text) + 12 > self.width - _RIGHT
+            place = f'x="{px - 9:.1f}" text-anchor="end"' if right else f'x="{px + 9:.1f}"'
+            self._layers.append(
+                f'<path class="sign" d="M{px:.1f},{py - 6.5:.1f}l6.5,6.5l-6.5,6.5l-6.5,-6.5z"/>'
+                f'<text class="marktext" y="{max(py - 3, _TOP + 10):.1f}" {place}>{escape(text)}</text>'
+            )
+        return self
 
     def band(self, low: float, high: float, label: str, colour: int) -> Self:
         """A range of x, from top to bottom."""
