@@ -14,7 +14,17 @@ class ActV1(Message):
     """A recorded act. Whoever publishes a version or moves a pointer -> everyone who asks later."""
 
     TYPE = "verdictline.act.act.v1"
-    act: Literal["policy_in_force", "model_set_in_force", "baseline_in_force", "baseline_retired", "taxonomy_in_force"]
+    act: Literal[
+        "policy_in_force",
+        "model_set_in_force",
+        "baseline_in_force",
+        "baseline_retired",
+        "taxonomy_in_force",
+        "spc_plan",
+        "spc_freeze",
+        "spc_remove",
+        "spc_recompute",
+    ]
     where: Annotated[str, StringConstraints(pattern=r"^current/.+", max_length=300)]
     digest: Digest
     who: Text

@@ -17,7 +17,7 @@ import psutil
 
 from tests.helpers.wait import wait_until
 
-PROCESSES = ("anomaly", "classification", "segmentation", "triage", "drift", "challenge", "gateway", "triton", "kafka")
+PROCESSES = ("anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc", "gateway", "triton", "kafka")
 _STEP_S = 240.0
 
 

@@ -24,6 +24,7 @@ from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable
 from streams.wiring.adapters.outbox import Outbox
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
+from streams.workbench.demo.charts import plan_charts
 from streams.workbench.demo.models import child_env, prepare_models
 from streams.workbench.demo.plan import Plan, StationPlan, shares
 from streams.workbench.demo.screen import screen
@@ -105,6 +106,7 @@ class _Demo:
             apply_topics(settings.client())
             plan = self._plan()
             plan.write(self._state / "plan.json")
+            plan_charts(settings.client(), plan)
             registry = stack.enter_context(Registry(settings.client()))
             registry.refresh()
             self._say("models: fitting what is not there yet")
