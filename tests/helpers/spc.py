@@ -22,7 +22,7 @@ from schemas.verdict import UsedV1, VerdictV1, WhyV1
 from streams.monitors.spc.course import Course, Output
 from streams.monitors.spc.memory import Line, Memory, Turn
 from streams.monitors.spc.part import part_of
-from streams.monitors.spc.station import judge, pass_time, register
+from streams.monitors.spc.station import due_ms, judge, pass_time, register
 from streams.wiring.adapters.kafka import read_all
 from tests.helpers.judgement import model_ref
 
@@ -162,7 +162,9 @@ class Machine:
 
     def finish(self) -> Machine:
         """Until nothing is due any more."""
-        return self.wait(1 << 52)
+        while (due := due_ms(self.memory, self.shelf)) is not None:
+            self.wait(due)
+        return self
 
     def _take(self, memory: Memory, turn: Turn | None) -> None:
         self.memory = memory
