@@ -72,6 +72,8 @@ class CharacteristicV1(Message):
         }
         if self.chart not in fits[self.of]:
             raise ValueError(f"chart {self.chart!r} does not show {self.of}: take one of {', '.join(fits[self.of])}")
+        if self.rule_set == "zone" and self.of != "measurement":
+            raise ValueError("zone rules take symmetry for granted, which counts do not have: take nelson_1_2")
         if self.of == "class" and self.label is None:
             raise ValueError("a class needs its label")
         if (self.of == "measurement") != (self.quantity is not None):

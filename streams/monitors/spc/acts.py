@@ -12,7 +12,7 @@ from streams.monitors.spc.charting import refit
 from streams.monitors.spc.course import Chart, Course, Where
 from streams.monitors.spc.facts import subgroup_id
 from streams.monitors.spc.limits import limits_output
-from streams.monitors.spc.publishing import Told, characteristics, history_of, spoken
+from streams.monitors.spc.publishing import Told, spoken
 
 _FEWEST = 5
 
@@ -22,9 +22,9 @@ def act_on(where: Where, course: Course, act: LimitsActV1, offset: int) -> Told:
 
     Raises Unprocessable `unknown_characteristic`, `no_limits`, `frozen`, `unknown_subgroup`.
     """
-    one = next((one for one in characteristics(course) if one.name == act.characteristic), None)
+    one = next((one for one in course.characteristics if one.name == act.characteristic), None)
     if one is None:
-        names = ", ".join(one.name for one in characteristics(course)) or "no chart yet"
+        names = ", ".join(one.name for one in course.characteristics) or "no chart yet"
         raise Unprocessable("unknown_characteristic", f"{act.characteristic!r}: {where.series} of {where.product} charts {names}")
     chart = course.charts.get(one.name, Chart())
     if offset <= chart.acted:
@@ -44,13 +44,13 @@ def _freeze(where: Where, course: Course, one: CharacteristicV1, chart: Chart, a
         return course, []
     frozen = replace(chart, status="frozen", approved_by=act.who, why=act.why, at_ms=to_millis(act.at))
     course = replace(course, charts={**course.charts, one.name: frozen})
-    return course, [limits_output(where, course.stage_id, one, frozen, history_of(course, one), "frozen")]
+    return course, [limits_output(where, course, one, frozen, "frozen")]
 
 
 def _removed(where: Where, course: Course, one: CharacteristicV1, chart: Chart, act: LimitsActV1) -> Chart:
     if chart.status == "frozen" and chart.limits is not None:
         raise Unprocessable("frozen", f"the limits of {one.name} are frozen: `recompute` makes new ones, then remove")
-    known = {subgroup_id(*where, course.stage_id, kept.number): kept.number for kept in history_of(course, one)}
+    known = {subgroup_id(*where, course.stage_id, kept.number): kept.number for kept in course.history_of(one)}
     if unknown := [name for name in act.subgroups if name not in known]:
         raise Unprocessable("unknown_subgroup", f"{unknown[0]} is none of the {len(known)} subgroups that are kept of this stage")
     if not act.subgroups:
@@ -64,10 +64,10 @@ def _anew(where: Where, course: Course, one: CharacteristicV1, chart: Chart, act
     if chart.limits is None and act.act == "remove":
         return replace(course, charts={**course.charts, one.name: chart}), []
     gone = {number for number, _ in chart.removed}
-    if (kept := sum(kept.number not in gone for kept in history_of(course, one))) < _FEWEST:
+    if (kept := sum(kept.number not in gone for kept in course.history_of(one))) < _FEWEST:
         raise Unprocessable("no_limits", f"{kept} subgroups are too few for limits: {_FEWEST} at least")
     try:
-        judged = refit(one, chart, history_of(course, one), to_millis(act.at))
+        judged = refit(one, chart, course.history_of(one), to_millis(act.at))
     except NoLimits as error:
         raise Unprocessable("no_limits", f"{one.name}: {error}") from error
     course = replace(course, charts={**course.charts, one.name: judged.chart})

@@ -13,9 +13,8 @@ from schemas.spc import CharacteristicV1
 from streams.monitors.spc.attributes import NoLimits
 from streams.monitors.spc.course import Chart, Shown, Signalled
 from streams.monitors.spc.facts import Lite
-from streams.monitors.spc.kinds import Fitted, Point, at_sizes, drawn_center, fit, points, values
+from streams.monitors.spc.kinds import Fitted, Point, at_sizes, drawn_center, fit, known_rules, points, rule_set, values
 from streams.monitors.spc.rules import POINTS, RuleSignal, RulesState, rules_step
-from streams.monitors.spc.rules import RuleSet as KnownRules
 
 
 class Judged(NamedTuple):
@@ -104,16 +103,7 @@ def _walk(
 
 
 def _step(one: CharacteristicV1, state: RulesState, point: Point) -> tuple[RulesState, tuple[RuleSignal, ...]]:
-    return rules_step(state, point.scaled, _rules(one))
-
-
-def _rules(one: CharacteristicV1) -> KnownRules:
-    """Limits of gaps are probabilities: beyond them or not is all that can be asked."""
-    return "nelson_1" if one.chart == "g" or one.rule_set == "probability" else one.rule_set
-
-
-def rule_set(one: CharacteristicV1) -> str:
-    return "probability" if one.chart == "g" else one.rule_set
+    return rules_step(state, point.scaled, known_rules(one))
 
 
 def _signalled(one: CharacteristicV1, signal: RuleSignal, point: Point, past: Sequence[int]) -> Signalled:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from schemas.common import Message
-from schemas.spc import SeriesV1
+from schemas.spc import CharacteristicV1, SeriesV1
 from streams.monitors.spc.facts import Lite
 from streams.monitors.spc.kinds import Fitted
 from streams.monitors.spc.part import Stage
@@ -19,6 +19,7 @@ from streams.monitors.spc.rules import RulesState
 from streams.monitors.spc.tally import Tally
 
 CLOSED, KEPT, REVISED = 48, 60, 4096
+GAPS = ("g", "t")
 
 
 class Output(NamedTuple):
@@ -115,3 +116,12 @@ class Course:
 
     def next_number(self, stage_id: str) -> int:
         return self.newest[1] + 1 if self.newest[0] == stage_id else 0
+
+    @property
+    def characteristics(self) -> tuple[CharacteristicV1, ...]:
+        """Of the stage whose charts run."""
+        cut = self.stages.get(self.stage_id)
+        return () if cut is None else cut.series.characteristics
+
+    def history_of(self, one: CharacteristicV1) -> tuple[Lite, ...]:
+        return self.rare if one.chart in GAPS else self.history

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple, get_args
 
-from schemas.spc import CharacteristicV1, LimitsAtV1
+from schemas.spc import CharacteristicV1, LimitsAtV1, RuleSet
 from streams.monitors.spc.attributes import (
     CHARTS,
     D2,
@@ -29,6 +29,7 @@ from streams.monitors.spc.facts import Lite
 from streams.monitors.spc.part import measure_name
 from streams.monitors.spc.phase_one import fit_attributes
 from streams.monitors.spc.rare import GapLimits, gap_limits, gap_signal, scaled
+from streams.monitors.spc.rules import RuleSet as KnownRules
 from streams.monitors.spc.variables import (
     Sample,
     Sigma,
@@ -69,6 +70,16 @@ class Fitted:
     removed: tuple[tuple[int, str], ...] = ()
 
 
+def rule_set(one: CharacteristicV1) -> RuleSet:
+    """As published: limits of gaps are probabilities, beyond them or not is all that can be asked."""
+    return "probability" if one.chart == "g" else one.rule_set
+
+
+def known_rules(one: CharacteristicV1) -> KnownRules:
+    found = rule_set(one)
+    return "nelson_1" if found == "probability" else found
+
+
 def attribute(one: CharacteristicV1) -> AttributeChart | None:
     return next((chart for chart in CHARTS if chart == one.chart), None)
 
@@ -91,6 +102,10 @@ def values(one: CharacteristicV1, subgroup: Lite) -> list[Count] | list[Sample]:
         return []
     count = sum(subgroup.instances.values()) if one.label is None else subgroup.instances.get(one.label, 0)
     return [Count(subgroup=name, count=count, size=1 if one.chart == "c" else subgroup.units)]
+
+
+def size_of(value: Count | Sample) -> float:
+    return value.size if isinstance(value, Count) else value.n
 
 
 def fit(one: CharacteristicV1, history: Sequence[Lite], removed: Sequence[tuple[int, str]] = ()) -> Fitted:

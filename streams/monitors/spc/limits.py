@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal
 
 from schemas.envelope import from_millis
 from schemas.spc import CharacteristicV1, LimitsV1, ProvenanceV1, RemovedV1, SignalV1
-from streams.monitors.spc.charting import rule_set
-from streams.monitors.spc.course import Chart, Output, Signalled, Where
-from streams.monitors.spc.facts import Lite, subgroup_id
-from streams.monitors.spc.kinds import Fitted, at_sizes, spread, values
+from streams.monitors.spc.course import Chart, Course, Output, Signalled, Where
+from streams.monitors.spc.facts import subgroup_id
+from streams.monitors.spc.kinds import Fitted, at_sizes, rule_set, size_of, spread, values
+from streams.monitors.spc.run_length import in_control
 
 _MOST = 500
 
@@ -21,17 +20,12 @@ def limits_id(where: Where, stage_id: str, characteristic: str, version: int) ->
 
 
 def limits_output(
-    where: Where,
-    stage_id: str,
-    one: CharacteristicV1,
-    chart: Chart,
-    history: Sequence[Lite],
-    status: Literal["trial", "frozen", "carried"],
+    where: Where, course: Course, one: CharacteristicV1, chart: Chart, status: Literal["trial", "frozen", "carried"]
 ) -> Output:
     """Of a chart that has limits."""
-    limits = chart.limits
+    limits, stage_id, history = chart.limits, course.stage_id, course.history_of(one)
     assert limits is not None
-    sizes = [value.size if hasattr(value, "size") else value.n for subgroup in history for value in values(one, subgroup)]
+    sizes = [size_of(value) for subgroup in history for value in values(one, subgroup)]
     scatter = spread(one, limits, round(max(sizes, default=2)))
     message = LimitsV1(
         limits_id=limits_id(where, stage_id, one.name, chart.version),
@@ -52,7 +46,7 @@ def limits_output(
         status=status,
         provenance=_provenance(where, stage_id, chart, limits),
         rule_set=rule_set(one),
-        arl0_subgroups=None,
+        arl0_subgroups=in_control(one, limits, sizes, course.history),
     )
     return Output(f"{message.limits_id}/{status}", message.limits_id, message)
 

@@ -84,21 +84,11 @@ def _carry(where: Where, course: Course) -> Told:
     if course.carried or not course.stage_id:
         return course, []
     said = [
-        limits_output(where, course.stage_id, one, chart, history_of(course, one), "carried")
-        for one in characteristics(course)
+        limits_output(where, course, one, chart, "carried")
+        for one in course.characteristics
         if (chart := course.charts.get(one.name)) is not None and chart.limits is not None
     ]
     return replace(course, carried=True), said
-
-
-def characteristics(course: Course) -> Sequence[CharacteristicV1]:
-    """Of the stage whose charts run."""
-    cut = course.stages.get(course.stage_id)
-    return () if cut is None else cut.series.characteristics
-
-
-def history_of(course: Course, one: CharacteristicV1) -> tuple[Lite, ...]:
-    return course.rare if one.chart in ("g", "t") else course.history
 
 
 def revise(where: Where, course: Course, index: int, tally: Tally, why: str, at_ms: int) -> Told:
@@ -121,8 +111,8 @@ def revise(where: Where, course: Course, index: int, tally: Tally, why: str, at_
 def _judge(where: Where, course: Course, at_ms: int, only: Lite | None = None) -> Told:
     """Every chart of the stage. only: the subgroup that was published just now, else everything kept is judged again."""
     charts, said = dict(course.charts), list[Output]()
-    for one in characteristics(course):
-        chart, history = charts.get(one.name, Chart()), history_of(course, one)
+    for one in course.characteristics:
+        chart, history = charts.get(one.name, Chart()), course.history_of(one)
         if only is None:
             judged = again(one, chart, history)
         elif history and history[-1].number == only.number:
@@ -141,7 +131,7 @@ def spoken(
     stage_id, chart = course.stage_id, judged.chart
     said = []
     if judged.limits:
-        said.append(limits_output(where, stage_id, one, chart, history_of(course, one), "trial"))
+        said.append(limits_output(where, course, one, chart, "trial"))
     lists: tuple[tuple[Literal["open", "superseded"], tuple], ...] = (  # type: ignore[type-arg]
         ("superseded", judged.superseded),
         ("open", judged.opened),
@@ -196,11 +186,11 @@ def _only_gaps(found: Lite) -> Lite:
 
 def _shortened(course: Course) -> Course:
     """Forget subgroups that neither limits nor corrections need."""
-    plain = [one for one in characteristics(course) if one.chart not in ("g", "t")]
+    plain = [one for one in course.characteristics if one.chart not in ("g", "t")]
     keep = max((KEPT, *(one.trial_n + 1 for one in plain)))
     charts = dict(course.charts)
-    for one in characteristics(course):
-        history, most = history_of(course, one), keep if one in plain else RARE
+    for one in course.characteristics:
+        history, most = course.history_of(one), keep if one in plain else RARE
         if one.name in charts and len(history) > most:
             charts[one.name] = forget(one, charts[one.name], history[0])
     return replace(course, history=course.history[-keep:], rare=course.rare[-RARE:], charts=charts)
