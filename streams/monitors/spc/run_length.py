@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from statistics import median_low
 
 from schemas.spc import CharacteristicV1
-from streams.monitors.spc.arl import arl0, arl_measured, arl_times
 from streams.monitors.spc.facts import Lite
 from streams.monitors.spc.kinds import Fitted, attribute, attribute_limits, gaps_of, known_rules
 
@@ -19,6 +18,8 @@ def in_control(one: CharacteristicV1, limits: Fitted, sizes: Sequence[float], hi
     """
     if not sizes:
         return None
+    from streams.monitors.spc.arl import arl0, arl_measured, arl_times  # loads scipy: not before there are limits
+
     rules, found = known_rules(one), math.inf
     if attribute(one) is not None:
         found = arl0(attribute_limits(one, limits), median_low(sizes), rules)
