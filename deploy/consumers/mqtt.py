@@ -72,9 +72,9 @@ def instruction(verdict: dict[str, Any], now: datetime, options: argparse.Namesp
     }
 
 
-def checked(_: str, verdict: dict[str, Any]) -> dict[str, Any]:
-    """The verdict itself. Raises ValueError, KeyError or TypeError where a field that decides cannot be used."""
-    ACTIONS[verdict["disposition"]], _expires(verdict, 0), verdict["purpose"], int(verdict["revision"])
+def checked(options: argparse.Namespace, verdict: dict[str, Any]) -> dict[str, Any]:
+    """The verdict itself. Raises KeyError, TypeError or ValueError where nothing can be told of it."""
+    instruction(verdict, datetime.now(UTC), options)
     if not STATION.fullmatch(verdict["station"]):
         raise ValueError(f"{verdict['station']!r} is no station, and no level of a topic")
     return verdict
@@ -309,7 +309,7 @@ def main() -> int:
     except OSError as error:
         log.warning("%s", error)
     try:
-        return Loop(options, {VERDICT: checked}).run(gate.tell, (OSError,))
+        return Loop(options, {VERDICT: lambda _, data: checked(options, data)}).run(gate.tell, (OSError,))
     finally:
         gate.close()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,24 +159,26 @@ def test_killed_at_any_moment_and_with_the_broker_away_nothing_is_lost_and_no_re
     assert len(gate.heard) == heard + 1, "offsets were not committed"
 
 
-@pytest.mark.parametrize(
-    ("header", "value", "why"),
-    [
-        ("ce_type", "verdictline.verdict.verdict.v2", "this program knows verdictline.verdict.verdict.v1"),
-        ("ce_type", None, "ce_type"),
-    ],
-)
 def test_what_cannot_be_read_ends_it_and_is_put_aside_where_a_folder_is_named(
-    bus: Bus, broker: Mosquitto, gate: Listener, tmp_path: Path, header: str, value: str | None, why: str
+    bus: Bus, broker: Mosquitto, gate: Listener, tmp_path: Path
 ) -> None:
-    bus.send(bus.verdicts, [with_header(verdict_record(soon(0, "pass")), header, value)])
+    good = verdict_record(soon(0, "pass"))
+    bad = [
+        with_header(good, "ce_type", "verdictline.verdict.verdict.v2"),
+        with_header(good, "ce_type", None),
+        replace(good, value=b"{}"),
+        replace(good, value=b"no json"),
+        replace(good, value=None),
+    ]
+    bus.send(bus.verdicts, bad)
     bus.judge(soon(1, "scrap"))
     stopped = Program("mqtt", tmp_path / "log", *options(bus, broker))
     assert stopped.ended() == 65
-    assert f"{bus.verdicts}-" in stopped.said()
-    assert why in stopped.said()
+    assert f"{bus.verdicts}-" in stopped.said(), "the place"
+    assert "this program knows verdictline.verdict.verdict.v1" in stopped.said()
     with running("mqtt", tmp_path / "log", *options(bus, broker, "--park", str(tmp_path / "parked"))):
         wait_until(lambda: gate.heard, 20)
     assert gate.actions("serial") == [("S-00001",)]
-    (parked,) = (tmp_path / "parked").iterdir()
-    assert why in parked.read_text()
+    whys = [json.loads(file.read_text())["why"] for file in sorted((tmp_path / "parked").iterdir())]
+    for why, told in zip(whys, ("v2: this program knows", "ce_type", "disposition", "JSONDecodeError", "TypeError"), strict=True):
+        assert told in why

@@ -31,6 +31,9 @@ def server() -> Iterator[Postgres]:
     """Its folder is none of pytest's: root's server runs as another user, and pytest closes its folders to others."""
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         with running_postgres(Path(folder) / "data") as server:
+            first = server.fresh()
+            for words in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # no test cuts the power
+                asked(first, words)
             yield server
 
 
@@ -55,7 +58,7 @@ def asked(database: str, question: str) -> list[tuple[Any, ...]]:
     folder = parse_qs(parts.query)["host"][0]
     connection = pg8000.native.Connection("postgres", unix_sock=f"{folder}/.s.PGSQL.5432", database=parts.path.lstrip("/"))
     try:
-        return [tuple(row) for row in connection.run(question)]
+        return [tuple(row) for row in connection.run(question) or ()]
     finally:
         connection.close()
 
@@ -164,7 +167,8 @@ def test_a_broker_that_goes_and_comes_costs_nothing(database: str, tmp_path: Pat
     with EmbeddedKafka(tmp_path / "kafka") as broker:
         bus = Bus(bootstrap=broker.bootstrap, verdicts="verdict.v1", spc="spc.v1").make()
         bus.judge(verdict(STATION, 0, "pass"))
-        with running("postgres", tmp_path / "log", *options(bus, database)):
+        quick = ["--client", "reconnect.backoff.max.ms=500"]
+        with running("postgres", tmp_path / "log", *options(bus, database), *quick):
             wait_until(lambda: count(database) == 1, 20)
             broker.kill()
             broker.start()
