@@ -120,7 +120,8 @@ def dfq(data: dict[str, Any], zone: ZoneInfo) -> str:
         lines += [_field(f"K2001/{i}", _short(name, 20), 20), _field(f"K2002/{i}", title, 80)]
         lines += [f"K2004/{i} {0 if unit else 1}", *([f"K2022/{i} {max(0, digits)}", f"K2142/{i} {unit}"] if unit else [])]
     at = f"{_utc(data['end']).astimezone(zone):%d.%m.%Y/%H:%M:%S}"
-    extra = DC4.join(["", "0", at, "", "#" + _plain(data.get("lot") or "", 13)])  # K0002, K0004, K0005, K0006
+    lot = f"#{_plain(data['lot'], 13)}" if data.get("lot") else ""
+    extra = DC4.join(["", "0", at, "", lot])  # K0002, K0004, K0005, K0006
     for r in range(max(len(values) for *_, values in shown)):
         cells = [DC4.join(values[r]) + extra if r < len(values) else _deleted(unit) for _, _, unit, values in shown]
         lines += [SI.join(cells), f"K0080/0 {_short(data['subgroup_id'], 64)}", f"K0081/0 {r + 1}"]
