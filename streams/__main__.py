@@ -41,6 +41,9 @@ COMMANDS: dict[str, str] = {
     "challenge run": "challenge:run",
     "challenge report": "challenge_report:report",
     "challenge limit": "limit:limit",
+    "db migrate": "database:bring_up",
+    "db status": "database:status",
+    "db rebuild": "database:rebuild",
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
     "bench escapes": "bench_escapes:escapes",
@@ -52,6 +55,7 @@ _GROUPS = {
     "policy": "Check, publish and show policies.",
     "baseline": "What score streams are judged against, and the acts that change it.",
     "challenge": "Parts with a known answer: prove that a station still finds defects.",
+    "db": "The sink's database: schema, state, rebuilding.",
     "bench": "Measure.",
 }
 

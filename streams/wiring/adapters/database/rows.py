@@ -52,6 +52,7 @@ from streams.wiring.adapters.database.cells import MOST_P, pack_cells
 TOPICS = (EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT)
 Row = tuple[str, dict[str, Any]]
 _EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_AHEAD_US, _BEHIND_US = 3600 * 10**6, 31 * 86_400 * 10**6
 _USED = TypeAdapter(tuple[UsedV1, ...])
 _INSTANCES = TypeAdapter(tuple[InstanceV1, ...])
 
@@ -97,11 +98,18 @@ def _of_part(message: AnnouncedV1 | VerdictV1, announced_us: int) -> dict[str, A
         "policy": message.policy,
         "model_set": message.model_set,
         "acquisition": message.acquisition,
-        "at_us": announced_us if message.captured_at is None else micros(message.captured_at),
+        "at_us": _when(message.captured_at, announced_us),
         "announced_us": announced_us,
         "baselines": _stamps(message.baselines),
         "challenge": _challenge(message.challenge),
     }
+
+
+def _when(captured: datetime | None, announced_us: int) -> int:
+    """The time of capture, where it can be believed: a clock that is ahead, or a month behind the broker's, is wrong."""
+    if captured is None or not -_AHEAD_US <= announced_us - micros(captured) <= _BEHIND_US:
+        return announced_us
+    return micros(captured)
 
 
 def _stamps(baselines: Mapping[str, BaselineStampV1]) -> str | None:

@@ -1,8 +1,8 @@
 """The tables, and which of two rows with one key stays. Knows no message and no driver.
 
-Times are `*_us`: microseconds since 1970, UTC. at_us: when it happened on the line (of an inspection: its capture, else its
-announcement); retention goes by it. Text columns that hold JSON say so. log_offset: of the record that the row was made from.
-`data`: the whole message as JSON, without what is too large to keep.
+Times are `*_us`: microseconds since 1970, UTC. at_us: when it happened on the line (of an inspection: its capture, where that
+clock can be believed, else its announcement); retention goes by it. Text columns that hold JSON say so. log_offset: of the
+record that the row was made from. `data`: the whole message as JSON, without what is too large to keep.
 
 * inspections: one row each, the effective verdict. baselines: JSON {view: state}; challenge: JSON of the stamp.
 * revisions: every revision of every verdict. reasons: JSON [{code, view, stage, detail}]; used: JSON of what decided.
