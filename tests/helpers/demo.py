@@ -15,9 +15,10 @@ from typing import Any
 
 import psutil
 
+from streams.pipeline import PIPELINE
 from tests.helpers.wait import wait_until
 
-PROCESSES = ("anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc", "gateway", "triton", "kafka")
+PROCESSES = (*(row.name for row in PIPELINE), "gateway", "triton", "kafka")
 _STEP_S = 240.0
 
 

@@ -91,7 +91,7 @@ EVENTS = (
         unit="none",
         queries=(
             Query(
-                expr="3600 * sum by (kind) (rate(verdictline_drift_events_total[$__rate_interval])) or vector(0)",
+                expr="3600 * sum by (kind) (rate(verdictline_drift_events_total[$__rate_interval])) or on () vector(0)",
                 legend="{{kind}}",
             ),
         ),
@@ -121,7 +121,7 @@ EVENTS = (
         unit="none",
         queries=(
             Query(
-                expr="60 * sum by (fate) (rate(verdictline_drift_unjudged_total[$__rate_interval])) or vector(0)",
+                expr="60 * sum by (fate) (rate(verdictline_drift_unjudged_total[$__rate_interval])) or on () vector(0)",
                 legend="{{fate}}",
             ),
             Query(expr="60 * sum(rate(verdictline_drift_holes_total[$__rate_interval]))", legend="holes"),
@@ -139,7 +139,7 @@ CHALLENGE = (
         unit="none",
         queries=(
             Query(
-                expr=f"max by (site, line, station, product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or vector(-1)",
+                expr=f"max by (site, line, station, product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(-1)",
                 legend="{{station}} {{product}} {{proof}}",
             ),
         ),
@@ -154,7 +154,7 @@ CHALLENGE = (
         description="Sets in the time range that did not pass, or were not answered in time.",
         unit="none",
         decimals=0,
-        queries=(Query(expr=f"sum(increase(verdictline_challenge_missed_total{{{STATION}}}[$__range])) or vector(0)"),),
+        queries=(Query(expr=f"sum(increase(verdictline_challenge_missed_total{{{STATION}}}[$__range])) or on () vector(0)"),),
         steps=any_is_bad(),
         width=4,
         to=link("Station", site="$site", line="$line", station="$station", product="$product"),
@@ -164,7 +164,7 @@ CHALLENGE = (
         title="Pairs proven",
         description="Share of (station, product, kind of proof) whose last set passed. 100 % where no challenge parts exist.",
         unit="percentunit",
-        queries=(Query(expr=f"avg(verdictline_challenge_proven{{{PRODUCT}}}) or vector(1)"),),
+        queries=(Query(expr=f"avg(verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(1)"),),
         steps=falling(0.9, 1),
         width=4,
         to=link("Station", site="$site", line="$line", station="$station", product="$product"),

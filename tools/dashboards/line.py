@@ -182,7 +182,7 @@ GATEWAYS = (
         queries=(
             Query(
                 expr=f"60 * sum by (site, line, station, reason) (rate(verdictline_refused_total{{{LINE}}}[$__rate_interval]))"
-                " or vector(0)",
+                " or on () vector(0)",
                 legend="{{station}} {{reason}}",
             ),
         ),

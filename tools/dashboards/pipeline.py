@@ -30,7 +30,7 @@ PROCESSES = (
         unit="none",
         queries=(
             Query(expr="min by (processor) (verdictline_kafka_reachable)", legend="Kafka from {{processor}}"),
-            Query(expr='min(up{job="triton"}) or vector(0)', legend="Triton"),
+            Query(expr='min(up{job="triton"}) or on () vector(0)', legend="Triton"),
         ),
         steps=_UP_STEPS,
         words=_UP,
@@ -267,7 +267,9 @@ EDGES = (
         description="Rows that the sink wrote, by table.",
         unit="none",
         queries=(
-            Query(expr="sum by (table) (rate(verdictline_sink_rows_total[$__rate_interval])) or vector(0)", legend="{{table}}"),
+            Query(
+                expr="sum by (table) (rate(verdictline_sink_rows_total[$__rate_interval])) or on () vector(0)", legend="{{table}}"
+            ),
         ),
         steps=STANDING,
         low=0,
@@ -281,7 +283,7 @@ EDGES = (
         queries=(
             Query(
                 expr="histogram_quantile(0.99, sum by (le)"
-                " (rate(verdictline_sink_commit_seconds_bucket[$__rate_interval]))) >= 0 or vector(0)",
+                " (rate(verdictline_sink_commit_seconds_bucket[$__rate_interval]))) >= 0 or on () vector(0)",
                 legend="99 %",
             ),
         ),
@@ -306,7 +308,7 @@ ALERTS = (
         title="Alerts",
         description="Pending and firing alerts of Prometheus; docs/runbooks says what to do about each.",
         unit="none",
-        queries=(Query(expr='ALERTS{alertname!=""} or vector(0)'),),
+        queries=(Query(expr='ALERTS{alertname!=""} or on () vector(0)'),),
         steps=((None, GREEN), (1, RED)),
         width=24,
         to=_TO_PLANT,

@@ -47,7 +47,7 @@ NOW = (
         description="Parts in the time range that were answered no_verdict: their gate must hold them.",
         unit="none",
         decimals=0,
-        queries=(Query(expr=f"sum(increase(station:verdictline_no_verdict:sum{{{SITE}}}[$__range])) or vector(0)"),),
+        queries=(Query(expr=f"sum(increase(station:verdictline_no_verdict:sum{{{SITE}}}[$__range])) or on () vector(0)"),),
         steps=any_is_bad(),
         width=4,
         height=5,
@@ -58,7 +58,7 @@ NOW = (
         title="Stations not proven",
         description="Stations with challenge parts whose last set did not pass, or that have not had one yet.",
         unit="none",
-        queries=(Query(expr=f"count(verdictline_challenge_proven{{{SITE}}} == 0) or vector(0)"),),
+        queries=(Query(expr=f"count(verdictline_challenge_proven{{{SITE}}} == 0) or on () vector(0)"),),
         steps=any_is_bad(),
         width=4,
         height=5,
@@ -71,7 +71,7 @@ NOW = (
         unit="none",
         queries=(
             Query(
-                expr=f"count(verdictline_baseline_state{{{SITE}}} == 2 or verdictline_baseline_state{{{SITE}}} == 3) or vector(0)"
+                expr=f"count(verdictline_baseline_state{{{SITE}}} == 2 or verdictline_baseline_state{{{SITE}}} == 3) or on () vector(0)"
             ),
         ),
         steps=any_is_bad(ORANGE),
@@ -85,8 +85,8 @@ NOW = (
         description="Critical and warning alerts of Prometheus that fire now. Each names its runbook.",
         unit="none",
         queries=(
-            Query(expr='count(ALERTS{alertstate="firing",severity="critical"}) or vector(0)', legend="critical"),
-            Query(expr='count(ALERTS{alertstate="firing",severity="warning"}) or vector(0)', legend="warning"),
+            Query(expr='count(ALERTS{alertstate="firing",severity="critical"}) or on () vector(0)', legend="critical"),
+            Query(expr='count(ALERTS{alertstate="firing",severity="warning"}) or on () vector(0)', legend="warning"),
         ),
         steps=any_is_bad(),
         width=4,

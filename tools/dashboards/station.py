@@ -83,7 +83,7 @@ NOW = (
         title="Proof",
         description="Whether the last sets of challenge parts passed: the worst of the selected products and kinds of proof.",
         unit="none",
-        queries=(Query(expr=f"min(verdictline_challenge_proven{{{PRODUCT}}}) or vector(-1)"),),
+        queries=(Query(expr=f"min(verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(-1)"),),
         steps=PROOF_STEPS,
         words=PROOFS,
         width=4,
@@ -96,7 +96,7 @@ NOW = (
         description="How long ago a set of challenge parts last passed; parts since then are proven by nothing. -1: never.",
         unit="s",
         decimals=0,
-        queries=(Query(expr=f"time() - min(verdictline_challenge_passed_timestamp_seconds{{{PRODUCT}}}) or vector(-1)"),),
+        queries=(Query(expr=f"time() - min(verdictline_challenge_passed_timestamp_seconds{{{PRODUCT}}}) or on () vector(-1)"),),
         steps=rising(8 * 3600, 24 * 3600),
         words=((-1, "never", ORANGE),),
         width=4,
@@ -137,7 +137,7 @@ VERDICTS = (
         unit="none",
         queries=(
             Query(
-                expr=f"60 * sum by (disposition) (rate(verdictline_revised_total{{{STATION}}}[$__rate_interval])) or vector(0)",
+                expr=f"60 * sum by (disposition) (rate(verdictline_revised_total{{{STATION}}}[$__rate_interval])) or on () vector(0)",
                 legend="{{disposition}}",
             ),
         ),
@@ -225,7 +225,7 @@ SPC = (
         unit="none",
         queries=(
             Query(
-                expr=f"3600 * sum by (rule) (rate(verdictline_spc_signals_total{{{STATION}}}[$__rate_interval])) or vector(0)",
+                expr=f"3600 * sum by (rule) (rate(verdictline_spc_signals_total{{{STATION}}}[$__rate_interval])) or on () vector(0)",
                 legend="{{rule}}",
             ),
         ),
@@ -276,7 +276,7 @@ TRUST = (
         unit="none",
         queries=(
             Query(
-                expr=f"max by (product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or vector(-1)",
+                expr=f"max by (product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(-1)",
                 legend="{{product}} {{proof}}",
             ),
         ),

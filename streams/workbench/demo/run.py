@@ -104,6 +104,8 @@ class _Demo:
             known = {"kafka": servers.kafka, "triton": servers.triton, "state": self._state, "model_store": servers.store}
             self._settings = settings = settings.model_copy(update=known)
             apply_topics(settings.client())
+            if wanted.keep:
+                self._say(f"Kafka: {servers.kafka}; Triton: {servers.triton}")
             plan = self._plan()
             plan.write(self._state / "plan.json")
             plan_charts(settings.client(), plan)
@@ -216,7 +218,7 @@ class _Demo:
 
     def _stay(self) -> None:
         """Until Ctrl-C or SIGTERM; what dies meanwhile is started again."""
-        self._say(f"Kafka: {self._servers.kafka}; Triton: {self._servers.triton}; all of it stays until Ctrl-C")
+        self._say("all of it stays until Ctrl-C")
         with suppress(KeyboardInterrupt):
             while True:
                 for line in self._fleet.watch():
