@@ -28,7 +28,8 @@ _VALUES = {
     "line": 'label_values(verdictline_verdicts_total{site=~"$site"}, line)',
     "station": 'label_values(verdictline_verdicts_total{site=~"$site",line=~"$line"}, station)',
     "product": 'label_values(verdictline_verdicts_total{site=~"$site",line=~"$line",station=~"$station"}, product)',
-    "characteristic": 'label_values(verdictline_spc_center{station=~"$station",product=~"$product"}, characteristic)',
+    "characteristic": 'label_values({__name__=~"verdictline_spc_(center|nonconforming_ratio)",station=~"$station"},'
+    " characteristic)",
 }
 SITE = 'site=~"$site"'
 LINE = SITE + ',line=~"$line"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.dashboards.board import PRODUCT, STATION, Board, label, link
 from tools.dashboards.line import PROOF_STEPS, PROOFS, STATE_STEPS, STATES
-from tools.dashboards.panel import GREEN, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
+from tools.dashboards.panel import GREEN, GREY, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
 
 _VERDICTS = f"verdictline_verdicts_total{{{PRODUCT}}}"
 _CHART = PRODUCT + ',characteristic=~"$characteristic"'
@@ -209,11 +209,17 @@ SPC = (
     Panel(
         kind="states",
         title="In control",
-        description="1 while the newest subgroup of a characteristic breaks a rule of its chart.",
+        description="Whether the newest subgroup breaks a rule of its chart. Limits need trial subgroups, 25 by default.",
         unit="none",
-        queries=(Query(expr=_charted("verdictline_spc_out_of_control"), legend="{{product}} {{characteristic}}"),),
-        steps=((None, GREEN), (1, RED)),
-        words=((0, "in control", GREEN), (1, "SIGNAL", RED)),
+        queries=(
+            Query(
+                expr=_charted("verdictline_spc_out_of_control")
+                + f" or (0 * {_charted('verdictline_spc_nonconforming_ratio')} - 1)",
+                legend="{{product}} {{characteristic}}",
+            ),
+        ),
+        steps=((None, GREY), (0, GREEN), (1, RED)),
+        words=((-1, "no limits yet", GREY), (0, "in control", GREEN), (1, "SIGNAL", RED)),
         width=8,
         height=9,
         to=_TO_DRIFT,
