@@ -13,16 +13,14 @@ from typing import Any
 import psutil
 import pytest
 
-from schemas.codec import record_of
 from schemas.envelope import Received
 from schemas.topics import EVIDENCE, VERDICT
-from streams.wiring.adapters.kafka import Writer, read_all
+from streams.wiring.adapters.kafka import read_all
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.processors.triage import redecide
 from streams.workbench.kafka import EmbeddedKafka
 from tests.helpers.demo import PROCESSES, Demo, kept, running_demo
 from tests.helpers.prometheus import INSTALLED, needs_prometheus
-from tests.helpers.spc import plan
 from tests.helpers.wait import wait_until
 from tools.panels import Asked, alerts, asked, panels, table
 
@@ -49,21 +47,12 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     options = ("--parts", str(PARTS), "--lines", "1", "--rate", "5", "--json", str(summary), "--keep")
     with running_demo(state, *options, *(["--observability"] if INSTALLED else [])) as demo:
         wait_until(lambda: demo.judged() > 0, 240, "the first verdict")
-        _chart(demo)
         for name in PROCESSES:
             demo.kill(name)
         found = kept(demo, summary)
         looked = _look(demo) if INSTALLED else []
         demo.process.terminate()
         return Killed(summary=found, state=state, code=demo.wait(60), asked=looked)
-
-
-def _chart(demo: Demo) -> None:
-    """Control charts of five parts a point, with limits after five points: the default would take a day."""
-    message = plan(station=STATION, n=5).model_copy(update={"product": "disc"})
-    writer = Writer({"bootstrap.servers": demo.address("Kafka")})
-    writer.send(record_of(message, id="plan", station=STATION, subject="-"))
-    writer.flush()
 
 
 def _look(demo: Demo) -> list[Asked]:

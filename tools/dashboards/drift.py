@@ -139,7 +139,8 @@ CHALLENGE = (
         unit="none",
         queries=(
             Query(
-                expr=f"max by (site, line, station, product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(-1)",
+                expr=f"max by (site, line, station, product, proof) (verdictline_challenge_proven{{{PRODUCT}}})"
+                " or on () vector(-1)",
                 legend="{{station}} {{product}} {{proof}}",
             ),
         ),

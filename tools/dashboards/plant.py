@@ -71,7 +71,8 @@ NOW = (
         unit="none",
         queries=(
             Query(
-                expr=f"count(verdictline_baseline_state{{{SITE}}} == 2 or verdictline_baseline_state{{{SITE}}} == 3) or on () vector(0)"
+                expr=f"count(verdictline_baseline_state{{{SITE}}} == 2 or verdictline_baseline_state{{{SITE}}} == 3)"
+                " or on () vector(0)"
             ),
         ),
         steps=any_is_bad(ORANGE),

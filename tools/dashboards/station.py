@@ -137,7 +137,8 @@ VERDICTS = (
         unit="none",
         queries=(
             Query(
-                expr=f"60 * sum by (disposition) (rate(verdictline_revised_total{{{STATION}}}[$__rate_interval])) or on () vector(0)",
+                expr=f"60 * sum by (disposition) (rate(verdictline_revised_total{{{STATION}}}[$__rate_interval]))"
+                " or on () vector(0)",
                 legend="{{disposition}}",
             ),
         ),
@@ -231,7 +232,8 @@ SPC = (
         unit="none",
         queries=(
             Query(
-                expr=f"3600 * sum by (rule) (rate(verdictline_spc_signals_total{{{STATION}}}[$__rate_interval])) or on () vector(0)",
+                expr=f"3600 * sum by (rule) (rate(verdictline_spc_signals_total{{{STATION}}}[$__rate_interval]))"
+                " or on () vector(0)",
                 legend="{{rule}}",
             ),
         ),
