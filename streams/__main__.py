@@ -47,6 +47,7 @@ COMMANDS: dict[str, str] = {
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
     "bench escapes": "bench_escapes:escapes",
+    "bench review": "bench_review:review",
 }
 HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
 _GROUPS = {
