@@ -45,12 +45,15 @@ def merged(*some: Iterable[Mark]) -> Mark | None:
 
 def needed(newest: Mark | None, starts: set[int], since: int) -> list[Mark]:
     """Marks of the starts, and stones after the part `since`, oldest first."""
-    found, missing, mark = [], len(starts), newest
-    while mark is not None and (missing or mark[0] > since):
-        started = mark[0] in starts
-        if started or (mark[0] > since and not mark[0] % STONE):
+    if newest is None:
+        return []
+    wanted = starts.union(range(since - since % STONE + STONE, newest[0] + 1, STONE))
+    first = min(wanted, default=newest[0] + 1)
+    found: list[Mark] = []
+    mark: Mark | None = newest
+    while mark is not None and mark[0] >= first:
+        if mark[0] in wanted:
             found.append(mark)
-        missing -= started
         mark = mark[4]
     return found[::-1]
 

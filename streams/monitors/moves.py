@@ -10,7 +10,7 @@ from streams.monitors import recovery, ring, stuck, tail
 from streams.monitors.baseline import Baseline
 from streams.monitors.change_point import begun, located
 from streams.monitors.evidence import DriftEvent, Kind, evidence_of
-from streams.monitors.marks import Mark, chained, merged, stones, unchained
+from streams.monitors.marks import Mark, chained, merged, needed, stones, unchained
 from streams.monitors.rules import MASK, SHIFT, advanced, split
 from streams.monitors.score import Point, Score
 from streams.monitors.state import (
@@ -26,7 +26,8 @@ from streams.monitors.state import (
     Saved,
     State,
     Watch,
-    kept,
+    starts,
+    window,
 )
 from streams.monitors.tables import DIRECTIONS, UNIT
 
@@ -52,8 +53,8 @@ def tidied(state: State, bins: int) -> State:
         return state
     course, oldest = state.course, state.recent[: ring.BLOCK]
     course = course._replace(ladder=ring.pushed(course.ladder, oldest, bins))
-    state = state._replace(recent=state.recent[ring.BLOCK :], course=course)
-    return state._replace(marks=chained(kept(state)))
+    marks = chained(needed(state.marks, starts(state), window(state) + ring.BLOCK))
+    return state._replace(recent=state.recent[ring.BLOCK :], course=course, marks=marks)
 
 
 def watch_of(baseline: Baseline, course: Course) -> Watch | None:
