@@ -23,6 +23,7 @@ import signal
 import ssl
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -158,9 +159,13 @@ class Loop:
         self._stems = {kind.rpartition(".")[0] for kind in handled}
         self._stopping, self._counts, self._seen = threading.Event(), Counter[str](), dict[str, None]()
         settings = {"bootstrap.servers": options.kafka, "group.id": options.group, "auto.offset.reset": "earliest"}
-        settings |= {"group.instance.id": f"{options.group}-{options.slot}", "session.timeout.ms": "10000"}  # back at once
+        settings |= {"session.timeout.ms": "6000", "log_level": "2"}  # after a crash its partitions move on so much later
+        settings |= {"reconnect.backoff.ms": "500", "reconnect.backoff.max.ms": "5000"}
         settings |= dict(pair.split("=", 1) for pair in options.client)
-        self._consumer = Consumer({**settings, "enable.auto.commit": False, "isolation.level": "read_committed"})
+        self._fatal: KafkaException | None = None
+        self._said = -60.0  # when it was last told that Kafka is away
+        fixed = {"enable.auto.commit": False, "isolation.level": "read_committed", "error_cb": self._say}
+        self._consumer = Consumer({**settings, **fixed})
         self._consumer.subscribe(options.topic)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
@@ -192,14 +197,22 @@ class Loop:
             log.info("ended: %s", ", ".join(f"{name} {n}" for name, n in sorted(self._counts.items())) or "nothing read")
         return 0
 
+    def _say(self, error: Any) -> None:
+        """At most once a minute: the driver says the same with each attempt."""
+        if error.fatal():
+            self._fatal = KafkaException(error)
+        if error.fatal() or time.monotonic() - self._said > 60:
+            self._said = time.monotonic()
+            log.warning("Kafka: %s", error.str())
+
     def _fetch(self) -> list[Any]:
         """The first record as soon as it is there, and what has come with it."""
         first = self._consumer.poll(0.5)
         messages = [] if first is None else [first, *self._consumer.consume(499, 0)]
         for error in filter(None, (message.error() for message in messages)):
-            if error.fatal():
-                raise KafkaException(error)
-            log.warning("Kafka: %s", error.str())
+            self._say(error)
+        if self._fatal is not None:
+            raise self._fatal
         return [message for message in messages if message.error() is None]
 
     def _read(self, message: Any) -> tuple[str | None, Any]:
@@ -268,7 +281,6 @@ def arguments(text: str, topics: list[str], backoff_s: float) -> argparse.Argume
     made = argparse.ArgumentParser(description=text.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("--kafka", required=True, metavar="HOST:PORT", help="bootstrap servers")
     made.add_argument("--group", required=True, help="consumer group: offsets are kept under this name")
-    made.add_argument("--slot", type=int, default=0, help="of several processes of a group each needs its own")
     made.add_argument("--topic", nargs="+", default=topics, help="other names where a mirror has renamed them")
     made.add_argument("--client", action="append", default=[], metavar="KEY=VALUE", help="more settings of librdkafka")
     made.add_argument("--park", type=Path, metavar="FOLDER", help="put records that cannot be read here and go on")

@@ -109,12 +109,12 @@ WHERE NOT EXISTS (
     SELECT FROM verdictline.subgroup newer WHERE newer.subgroup_id = one.subgroup_id AND newer.revision > one.revision
 );
 
--- Signals that nothing has superseded, and the newest word on each limit.
+-- Signals whose newest word is that they are open (a correction may supersede one, another open it again), and the newest word
+-- on each limit.
 CREATE OR REPLACE VIEW verdictline.open_signal AS
-SELECT one.* FROM verdictline.signal one
-WHERE one.status = 'open' AND NOT EXISTS (
-    SELECT FROM verdictline.signal other WHERE other.signal_id = one.signal_id AND other.status <> 'open'
-);
+SELECT * FROM (
+    SELECT DISTINCT ON (signal_id) * FROM verdictline.signal ORDER BY signal_id, revision DESC, at DESC, status DESC
+) newest WHERE status = 'open';
 
 CREATE OR REPLACE VIEW verdictline.current_limits AS
 SELECT DISTINCT ON (limits_id) * FROM verdictline.limits ORDER BY limits_id, at DESC, phase DESC, id;

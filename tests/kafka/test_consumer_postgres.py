@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pg8000.native
 import pytest
 
-from schemas.spc import SignalV1, SubgroupV1
+from schemas.spc import LimitsV1, SignalV1, SubgroupV1
 from streams.workbench.kafka import EmbeddedKafka
 from tests.helpers.consumers import KIT, START, Bus, Program, running, verdict, verdict_record, with_header
 from tests.helpers.postgres import Postgres, running_postgres
@@ -118,26 +118,34 @@ def test_the_views_answer_pareto_and_traceability_with_the_highest_revision(bus:
 
 def test_subgroups_and_signals_count_by_their_newest_word(bus: Bus, database: str, tmp_path: Path) -> None:
     facts = example("subgroup", "good-one-hour")
-    limit = example("limits", "good-frozen")
+    frozen = example("limits", "good-frozen")
+    trial = frozen | {"status": "trial", "phase": "I", "provenance": frozen["provenance"] | {"at": "2026-01-01T00:00:00Z"}}
     alarm = example("signal", "good-beyond-the-limit")
     corrected = facts | {"revision": 1, "nonconforming": 8, "counts": facts["counts"] | {"pass": 504, "rework": 5}}
     later = dict(alarm, status="superseded")
+    reopened = dict(alarm, revision=2)
     messages = {
         "g/1": SubgroupV1.model_validate(corrected),
         "g/0": SubgroupV1.model_validate(facts),
         "s/open": SignalV1.model_validate(alarm),
+        "l/frozen": LimitsV1.model_validate(frozen),
+        "l/trial": LimitsV1.model_validate(trial),
     }
     bus.publish(STATION, **messages)
     with running("postgres", tmp_path / "log", *options(bus, database)) as program:
         wait_until(lambda: count(database, "open_signal") == 1, 20)
         bus.publish(STATION, **messages, **{"s/superseded": SignalV1.model_validate(later)})
         wait_until(lambda: count(database, "signal") == 2, 20)
-    assert count(database, "open_signal") == 0
+        assert count(database, "open_signal") == 0
+        bus.publish(STATION, **{"s/2/open": SignalV1.model_validate(reopened)})
+        wait_until(lambda: count(database, "open_signal") == 1, 20)
+    assert asked(database, "SELECT revision FROM verdictline.open_signal") == [(2,)]
     assert count(database, "subgroup") == 2
     newest = asked(database, "SELECT revision, nonconforming, defects->>'unknown' FROM verdictline.effective_subgroup")
     assert newest == [(1, 8, str(facts["defects"]["unknown"]))]
-    assert limit["limits_id"]
-    assert "copies 3" in program.said()
+    assert asked(database, "SELECT status, phase FROM verdictline.current_limits") == [("frozen", "II")]
+    assert count(database, "limits") == 2
+    assert "copies 5" in program.said()
 
 
 def test_killed_and_with_the_database_away_every_verdict_is_there_once(
@@ -173,7 +181,7 @@ def test_a_broker_that_goes_and_comes_costs_nothing(database: str, tmp_path: Pat
             broker.kill()
             broker.start()
             bus.judge(verdict(STATION, 0, "pass"), verdict(STATION, 1, "pass"))
-            wait_until(lambda: count(database) == 2, 40)
+            wait_until(lambda: count(database) == 2, 60)
 
 
 def test_what_the_database_refuses_ends_it_with_the_reason(bus: Bus, database: str, tmp_path: Path) -> None:

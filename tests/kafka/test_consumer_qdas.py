@@ -153,12 +153,13 @@ def test_killed_again_and_again_the_files_are_those_of_a_quiet_run(bus: Bus, tmp
     bus.judge(*(verdict(STATION, n, "pass", captured_at=None) for n in range(parts)))
     publish(bus, *(subgroup(n) for n in range(60)))
     killed, quiet = tmp_path / "killed", tmp_path / "quiet"
+    known = options(bus, killed, "--client", "group.instance.id=files")  # else each start waits 6 s for the killed one
     for attempt in range(3):
         so_far = len(files(killed, "dfq"))
-        program = Program("qdas", tmp_path / f"log{attempt}", *options(bus, killed))
+        program = Program("qdas", tmp_path / f"log{attempt}", *known)
         wait_until(partial(grown, killed, so_far), 20)
         program.kill()
-    with running("qdas", tmp_path / "log", *options(bus, killed)):
+    with running("qdas", tmp_path / "log", *known):
         wait_until(lambda: rows_in(killed) == parts and len(files(killed, "dfq")) >= 60, 30)
     other = options(bus, quiet)
     other[3] += "-quiet"
