@@ -100,6 +100,8 @@ def _ask(url: str, one: Asked, known: set[str]) -> Asked:
         return replace(one, error=str(error.reason))
     unknown = sorted(names(one.expr) - known) if one.kind == "alert" else []
     numbers = [series for series in found["result"] if series["value"][1] != "NaN"]
+    if one.kind == "variable":  # a value that is empty is none
+        numbers = [series for series in numbers if series["metric"]]
     return replace(one, series=len(numbers), error=f"no such metric: {', '.join(unknown)}" if unknown else "")
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import typer
@@ -23,10 +24,13 @@ from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
 from streams.wiring.commands.capture import capture
 from streams.wiring.processors.gateway import Gateway, NothingInForce
+from streams.wiring.processors.gateway_watch import watched_gateway
+from streams.workbench.processes import free_ports
 from tests.helpers import judgement
 from tests.helpers.gateway import STAMP, Fixed, bad_images, part, png
 from tests.helpers.sent import sent
 from tests.helpers.servers import SharedKafka
+from tests.helpers.wait import wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -79,6 +83,26 @@ async def test_parts_of_several_stations_arrive_in_order_and_leave_the_outbox_em
     assert again.unsent == 0
     assert [again.next_n(name) for name in stations] == [30, 30, 30]
     again.close()
+
+
+def test_a_gateway_shows_its_outbox_and_whether_it_reaches_kafka(settings: Settings, station: str) -> None:
+    (port,) = free_ports(1)
+    gateway = Gateway(settings, Fixed(), stations=[station])
+
+    def shown(metric: str) -> float:
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            lines = [line for line in answer.read().decode().splitlines() if line.startswith(metric + "{")]
+        return float(next((line.split()[-1] for line in lines if station in line or '"gateway"' in line), "nan"))
+
+    with watched_gateway(gateway, settings.model_copy(update={"health_port": port})):
+        gateway.post(part(1, station=station)).result(30)
+        assert gateway.wait_sent(30)
+        assert shown("verdictline_captured_total") == 1
+        assert 0 <= shown("verdictline_outbox_fill_ratio") < 0.1
+        wait_until(lambda: shown("verdictline_kafka_reachable") == 1, 20)
+        with urlopen(f"http://127.0.0.1:{port}/health/live") as answer:
+            assert answer.status == 200
+    gateway.close()
 
 
 def test_a_large_image_goes_by_claim_ticket_and_is_checked_when_it_is_read(
