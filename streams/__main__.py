@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "policy check": "policy:check",
     "policy publish": "policy:publish",
     "policy show": "policy:show",
+    "policy try": "policy_try:try_",
     "baseline list": "baseline_report:list_streams",
     "baseline show": "baseline_report:show",
     "baseline top": "baseline_report:top_parts",
@@ -53,7 +54,7 @@ HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
 _GROUPS = {
     "topics": "Create and verify the topics.",
     "models": "The model sets in force.",
-    "policy": "Check, publish and show policies.",
+    "policy": "Check, try, publish and show policies.",
     "baseline": "What score streams are judged against, and the acts that change it.",
     "challenge": "Parts with a known answer: prove that a station still finds defects.",
     "db": "The sink's database: schema, state, rebuilding.",

@@ -35,8 +35,7 @@ def strange_region(heat: NDArray[np.float32], threshold: float, prepared: Region
     A cell is strange above the threshold, and the ten strangest always are: the score is their mean over a finer map.
     prepared: the part of the stored image that the heat map covers.
     """
-    cut = min(threshold, float(np.partition(heat, -STRANGEST, axis=None)[-STRANGEST]))
-    rows, columns = np.nonzero(heat >= cut)
+    rows, columns = np.nonzero(heat >= _cut(heat, threshold))
     width, height = (prepared.x1 - prepared.x0) / SIDE, (prepared.y1 - prepared.y0) / SIDE
     region = Region(
         x0=max(prepared.x0, prepared.x0 + math.floor((int(columns.min()) - 1) * width)),
@@ -44,7 +43,21 @@ def strange_region(heat: NDArray[np.float32], threshold: float, prepared: Region
         x1=min(prepared.x1, prepared.x0 + math.ceil((int(columns.max()) + 2) * width)),
         y1=min(prepared.y1, prepared.y0 + math.ceil((int(rows.max()) + 2) * height)),
     )
-    return region, round(len(rows) * width * height)
+    return region, _area(len(rows), prepared)
+
+
+def strange_area(values: NDArray[np.float32], threshold: float, prepared: Region) -> int:
+    """The area that `strange_region` gives, in pixels, from the heat map's values in any order."""
+    return _area(int(np.count_nonzero(values >= _cut(values, threshold))), prepared)
+
+
+def _cut(values: NDArray[np.float32], threshold: float) -> float:
+    return min(threshold, float(np.partition(values, -STRANGEST, axis=None)[-STRANGEST]))
+
+
+def _area(cells: int, prepared: Region) -> int:
+    width, height = (prepared.x1 - prepared.x0) / SIDE, (prepared.y1 - prepared.y0) / SIDE
+    return round(cells * width * height)
 
 
 def prepared_region(roi: Region | None, width_px: int, height_px: int) -> Region:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from schemas.common import BaselineState, Purpose
@@ -36,7 +36,12 @@ def rate_is_valid(rules: Rules | None, job: Job) -> bool | None:
 
 def react(rules: Rules, job: Job, judgement: Judgement) -> Judgement:
     """The judgement with the policy's reaction: a pass says which baselines are not active, or becomes review."""
-    found = _reactions(rules, job)
+    return react_to(rules, job.purpose, _states(rules, job), judgement)
+
+
+def react_to(rules: Rules, purpose: Purpose, states: Mapping[str, BaselineState], judgement: Judgement) -> Judgement:
+    """As `react`. states: of every view's baseline, from `states_of`."""
+    found = _reactions(rules, purpose, states)
     if judgement.disposition != "pass" or not found:
         return judgement
     reasons = tuple(_why(view, state, reaction) for view, (state, reaction) in found.items())
@@ -48,26 +53,32 @@ def react(rules: Rules, job: Job, judgement: Judgement) -> Judgement:
 
 def audit_share(rules: Rules, job: Job) -> float:
     """The share of passes like this one that goes to blind review."""
-    shares = [reaction.audit_fraction or 0.0 for _, reaction in _reactions(rules, job).values()]
+    shares = [reaction.audit_fraction or 0.0 for _, reaction in _reactions(rules, job.purpose, _states(rules, job)).values()]
     return max([rules.policy.audit_fraction, *shares])
 
 
-def _reactions(rules: Rules, job: Job) -> dict[str, tuple[BaselineState, ReactionV1]]:
+def _reactions(
+    rules: Rules, purpose: Purpose, states: Mapping[str, BaselineState]
+) -> dict[str, tuple[BaselineState, ReactionV1]]:
     """By view, where its baseline is not active."""
-    if job.purpose not in DELIVERED:
+    if purpose not in DELIVERED:
         return {}
     rule = rules.policy.baseline
     by_state = {"provisional": rule.provisional, "retired": rule.provisional, "suspect": rule.suspect, "stale": rule.stale}
-    return {view: (state, by_state[state]) for view, state in _states(rules, job).items() if state != "active"}
+    return {view: (state, by_state[state]) for view, state in states.items() if state != "active"}
 
 
 def _states(rules: Rules | None, job: Job) -> dict[str, BaselineState]:
-    """By view with an anomaly model, in the order of their names."""
-    stamped = {view: stamp.state for view, stamp in job.baselines.items()}
+    return states_of(rules, {view: stamp.state for view, stamp in job.baselines.items()}, job.frames)
+
+
+def states_of(rules: Rules | None, stamped: Mapping[str, BaselineState], views: Iterable[str]) -> dict[str, BaselineState]:
+    """By view with an anomaly model, in the order of their names. stamped: as announced; views: that were taken."""
+    states = dict(stamped)
     unknown: BaselineState = "provisional"
     if rules is not None and rules.model_set.model("anomaly") is not None:
-        stamped = {view: stamped.get(view, unknown) for view in job.frames} | stamped
-    return dict(sorted(stamped.items()))
+        states = {view: states.get(view, unknown) for view in views} | states
+    return dict(sorted(states.items()))
 
 
 def _why(view: str, state: BaselineState, reaction: ReactionV1) -> Why:

@@ -385,14 +385,15 @@ def _request(job: Job, rules: Rules, view: str, facts: ViewFacts, why: Asked, im
         region=region or prepared_region(None, *job.frames[view]),
         why=why,
         label=label,
-        mm_per_px=_of_view(geometry.mm_per_px, view),
+        mm_per_px=of_view(geometry.mm_per_px, view),
         u_scale=geometry.u_scale,
-        critical=_of_view(geometry.critical, view),
+        critical=of_view(geometry.critical, view),
         due=from_millis(job.due_ms),
     )
 
 
-def _of_view(values: Mapping[str, V], view: str) -> V | None:
+def of_view(values: Mapping[str, V], view: str) -> V | None:
+    """A view's own value, else that of all views."""
     return values.get(view, values.get(ANY_VIEW))
 
 

@@ -58,6 +58,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "streams/wiring/report/facts": {"schemas", "sqlalchemy", "streams.wiring.adapters.database", "streams.wiring.report"},
     "streams/wiring/fitting": CLOCKS | WIRED | {"schemas", "numpy", "streams.wiring.adapters"},
+    "streams/wiring/trying": {"schemas", "streams.judgement", "streams.wiring.adapters.database", "numpy", "pydantic"},
+    "streams/wiring/from_log": {"schemas", "streams.wiring.adapters"},
     "streams/wiring/engines": CLOCKS | ENGINES | {"streams.wiring.engines", "confluent_kafka", "structlog"},
     "streams/wiring/engines/tables": CLOCKS | ENGINES | {"streams.wiring.engines", "faust", "aiokafka", "structlog"},
     "streams/wiring/adapters": CLOCKS

@@ -149,8 +149,17 @@ def read_all(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: flo
 
     timeout_s: longest silence. Raises KafkaUnreachable, KafkaRefused.
     """
+    yield from read_since(client, topics, None, timeout_s=timeout_s)
+
+
+def read_since(
+    client: Mapping[str, Any], topics: Sequence[str], timestamp_ms: int | None, *, timeout_s: float = 60.0
+) -> Iterator[Received]:
+    """As `read_all`, from the first record that was appended at that time or later; None: from the first."""
     end = ends(client, topics, timeout_s=timeout_s)
     first = starts(client, topics, timeout_s=timeout_s)
+    if timestamp_ms is not None:
+        first = offsets_at(client, topics, timestamp_ms, timeout_s=timeout_s)
     todo = {key for key, offset in end.items() if offset > first[key]}
     with Reader(client, [TopicPartition(*key, first[key]) for key in todo], wait_ms=20) as reader:
         while todo:

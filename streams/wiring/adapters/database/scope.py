@@ -16,6 +16,10 @@ from streams.wiring.adapters.database.migrate import schema
 from streams.wiring.adapters.database.rows import micros
 
 
+class NoDatabase(ValueError):
+    """There is none yet: no sink has run here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """begin <= at < end, by the time of capture (of a subgroup: its end); empty or None: all of them.
@@ -46,11 +50,11 @@ def within(scope: Scope, table: Table) -> list[ColumnElement[bool]]:
 def asking(database: str | None, state: Path) -> Iterator[Connection]:
     """One snapshot to ask questions of. database, state: as in Settings.
 
-    Raises ValueError where there is no database yet, or one of another version; Unavailable.
+    Raises NoDatabase, ValueError where it is one of another version, Unavailable.
     """
     url = database_url(database, state)
     if url.drivername == "sqlite" and not Path(str(url.database)).is_file():
-        raise ValueError(f"{url.database}: no database yet: `verdictline run sink` fills it (VERDICTLINE_DATABASE names another)")
+        raise NoDatabase(f"{url.database}: no database yet: `verdictline run sink` fills it (VERDICTLINE_DATABASE names another)")
     engine = open_engine(url)
     try:
         found = schema(engine)

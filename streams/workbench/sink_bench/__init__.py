@@ -1,0 +1,1 @@
+"""What the sink and the questions to its database cost, on many generated parts."""
