@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "streams/evidence/geometry": stage("evidence") | {"cv2"},
     "streams/evidence/image_stats": stage("evidence") | {"cv2"},
     "streams/monitors/thresholds": stage("monitors") | {"threadpoolctl"},
-    "streams/review/clusters": stage("review") | {"sklearn"},
+    "streams/review/clusters": stage("review") | {"sklearn", "threadpoolctl"},
     "streams/training": stage("training") | {"onnx", "onnxruntime", "sklearn", "threadpoolctl"},
     "streams/judgement/ledger": {"schemas"},
     "streams/wiring/driver": CLOCKS | {"schemas", "confluent_kafka", "structlog"},
