@@ -7,7 +7,7 @@ from tools.dashboards.line import PROOF_STEPS, PROOFS, STATE_STEPS, STATES
 from tools.dashboards.panel import BLUE, GREEN, GREY, ORANGE, RED, STANDING, Panel, Query, any_is_bad, falling, rising
 
 _TO_STATION = link("Station", station=label("station"), product=label("product"))
-_DAY_S = 86400
+_DAY_S, _NO_END = 86400, 100_000  # no end: so many days
 _STREAM = "{{station}} {{product}} {{view}}"
 
 
@@ -72,12 +72,14 @@ STREAMS = (
                 expr="(min by (site, line, station, product, view)"
                 f" (verdictline_baseline_certificate_end_timestamp_seconds{{{PRODUCT}}}) - time()) / {_DAY_S}"
                 f" or on (station, product, view) (0 * max by (site, line, station, product, view)"
-                f" (verdictline_baseline_state{{{PRODUCT}}}) - 1)",
+                f" (verdictline_baseline_state{{{PRODUCT}}}) + {_NO_END})",
                 legend=_STREAM,
             ),
         ),
-        steps=((None, GREY), (-0.999, RED), (7, ORANGE), (30, GREEN)),
-        words=((-1, "no end", GREY),),
+        steps=((None, RED), (7, ORANGE), (30, GREEN), (_NO_END, GREY)),
+        words=((_NO_END, "no end", GREY),),
+        low=0,
+        high=90,
         width=8,
         height=9,
         to=_TO_STATION,

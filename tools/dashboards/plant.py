@@ -58,7 +58,7 @@ NOW = (
         title="Stations not proven",
         description="Stations with challenge parts whose last set did not pass, or that have not had one yet.",
         unit="none",
-        queries=(Query(expr=f"count(verdictline_challenge_proven{{{SITE}}} == 0) or on () vector(0)"),),
+        queries=(Query(expr=f"count(min by (station) (verdictline_challenge_proven{{{SITE}}}) == 0) or on () vector(0)"),),
         steps=any_is_bad(),
         width=4,
         height=5,
