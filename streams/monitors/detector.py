@@ -20,7 +20,6 @@ from streams.monitors.state import Course, Learning, Saved, State
 
 __all__ = ["DriftEvent", "Score", "State", "init", "step"]
 
-_WRITTEN_OUT = 7
 _new = tuple.__new__
 
 
@@ -61,7 +60,7 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
             repeat, saved = following, None
         elif repeat >= rules.shifted_hold:
             return careful(baseline, state, score, symbol)
-    up_event, up_other, up_h, down_event, down_other, down_h = watch
+    up_event, up_other, up_h, down_event, down_other, down_h, lowered = watch
     if symbol < rules.body:
         run = 0
         up += up_other
@@ -77,7 +76,7 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
             up += up_other
             down += down_other
     lowest = rules.lowest
-    if len(sums) == _WRITTEN_OUT:
+    if rules.seven:
         a, b, c, d, e, f, g = sums
         p, q, r, s, t, u, v = rules.columns[symbol]
         a += p
@@ -115,7 +114,7 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
     else:
         up, weights = following, 0
     if down <= MASK:
-        if course.lowered:
+        if lowered:
             return careful(baseline, state, score, symbol)
         down = following
     elif down >= down_h:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 STONE = 16  # parts
-MOST_STONES = 16
+MOST_STONES = 20
 _FIRST = (5, 7, 5, 6)  # bytes of part, epoch, n, at_ms
 _FIRST_SIZE = sum(_FIRST)
 _BACK = struct.Struct("<Hi")
@@ -95,7 +95,7 @@ def unpack_mark(data: bytes, at: int) -> Mark:
 
 
 def pack_stones(found: list[Mark]) -> bytes:
-    """114 bytes: how many, the newest, the way back to each older one. found: as `stones` gives them."""
+    """138 bytes: how many, the newest, the way back to each older one. found: as `stones` gives them."""
     if not found:
         return bytes(SIZE)
     ways = (_BACK.pack(newer[2] - older[2], newer[3] - older[3]) for newer, older in pairwise(found))

@@ -74,7 +74,7 @@ def watching(baseline: Baseline, course: Course) -> Watch:
     if course.learning is not None and not course.learning.done:
         fall = (0, 0, rule.down_h)
     down_event, down_other, down_h = (value << SHIFT for value in fall)
-    return Watch(up_event, up_other, height << SHIFT, down_event, down_other, down_h)
+    return Watch(up_event, up_other, height << SHIFT, down_event, down_other, down_h, course.lowered)
 
 
 class Draft:

@@ -22,7 +22,8 @@ _HALF = 1 << (LANE - 1)
 class Rules:
     """columns: for each symbol what it adds to each CUSUM, shifted; weights: entries of the weighing tables, joined; capped,
     capped_weights: the same without gains; thresholds: shifted; lowest: of them; backward: a row a direction; directions: of each
-    CUSUM; last: bin of tail events; the repeats' figures in 1/65536 nat, those with `shifted` as the CUSUM wants them.
+    CUSUM; last: bin of tail events; seven: so many tables there are; the repeats' figures in 1/65536 nat, those with `shifted`
+    as the CUSUM wants them.
     """
 
     edges: tuple[float, ...]
@@ -34,6 +35,7 @@ class Rules:
     capped_weights: tuple[int, ...]
     thresholds: tuple[int, ...]
     lowest: int
+    seven: bool
     backward: tuple[tuple[int, ...], ...]
     directions: tuple[int, ...]
     weighing: tuple[int, ...]
@@ -71,6 +73,7 @@ class Rules:
             capped_weights=tuple(join([min(entry, 0) for entry in column]) for column in zip(*weights, strict=True)),
             thresholds=tuple(h << SHIFT for h in thresholds),
             lowest=min(thresholds) << SHIFT,
+            seven=len(tables) == 7,
             backward=backward,
             directions=directions,
             weighing=weighing,

@@ -18,7 +18,10 @@ NEVER = 0
 
 
 class Watch(NamedTuple):
-    """A tail rule as the step wants it, shifted: what a tail event and any other part add to rise and fall, where they cross."""
+    """A tail rule as the step wants it, shifted: what a tail event and any other part add to rise and fall, where they cross.
+
+    lowered: the fall was said, see Course.
+    """
 
     up_event: int
     up_other: int
@@ -26,6 +29,7 @@ class Watch(NamedTuple):
     down_event: int
     down_other: int
     down_h: int
+    lowered: bool
 
 
 class Learning(NamedTuple):

@@ -49,7 +49,7 @@ from streams.wiring.engines.tables import State, Tables, TablesConfig
 
 log = structlog.get_logger("drift")
 APP = "drift"
-TABLE = "streams-v3"
+TABLE = "streams-v4"
 _DAY_S = 24 * 3600
 _KEPT_STREAMS = 1024  # unpacked beside their table entry: a line's streams, not a plant's
 _READER = Reader(AnomalyV1)
