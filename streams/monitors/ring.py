@@ -59,7 +59,7 @@ def grown(ladder: Ladder, symbols: NDArray[np.uint8], bins: int) -> Ladder:
 
 
 def counted(symbols: bytes, bins: int) -> Block:
-    return tuple(symbols.count(symbol) for symbol in range(bins))
+    return tuple(map(symbols.count, range(bins)))
 
 
 def since(ladder: Ladder, recent: bytes, parts: int, bins: int) -> tuple[int, ...]:
