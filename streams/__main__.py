@@ -45,6 +45,13 @@ COMMANDS: dict[str, str] = {
     "db migrate": "database:bring_up",
     "db status": "database:status",
     "db rebuild": "database:rebuild",
+    "spc list": "spc_report:list_charts",
+    "spc show": "spc_report:show",
+    "spc plan": "spc:plan",
+    "spc freeze": "spc:freeze",
+    "spc remove": "spc:remove",
+    "spc recompute": "spc:recompute",
+    "spc plot": "spc_plot:plot",
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
     "bench escapes": "bench_escapes:escapes",
@@ -58,6 +65,7 @@ _GROUPS = {
     "baseline": "What score streams are judged against, and the acts that change it.",
     "challenge": "Parts with a known answer: prove that a station still finds defects.",
     "db": "The sink's database: schema, state, rebuilding.",
+    "spc": "Control charts: what is charted, their limits, and the acts that change them.",
     "bench": "Measure.",
 }
 

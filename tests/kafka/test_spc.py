@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
+from typer.testing import CliRunner
 
 from schemas.codec import record_of
 from schemas.envelope import Record
 from schemas.spc import LimitsV1, SignalV1, StageBreakV1, SubgroupV1
-from schemas.topics import DEAD_LETTER, SPC
+from schemas.topics import ACT, DEAD_LETTER, SPC
+from streams.__main__ import application
 from streams.judgement.verdicts import verdict_record
 from streams.wiring.adapters.kafka import Writer, read_all
 from streams.wiring.adapters.topics import apply_topics
@@ -119,6 +122,70 @@ def test_it_says_what_the_log_says_over_kills_and_rebalances(kafka: SharedKafka,
     assert kinds.count(StageBreakV1) == 2 * STATIONS
     assert kinds.count(LimitsV1) == 3 * STATIONS  # trial, carried, and trial of the new models
     assert kinds.count(SignalV1) > STATIONS
+
+
+YAML = """
+series:
+- series: main
+  rule: {n: 20, grace_s: 1}
+  characteristics:
+  - {name: nonconforming, of: nonconforming, chart: laney_p, trial_n: 5}
+"""
+
+
+def test_commands_plan_freeze_and_show(kafka: SharedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
+    apply_topics(client)
+    monkeypatch.setenv("VERDICTLINE_KAFKA", kafka.bootstrap)
+    monkeypatch.setenv("COLUMNS", "200")
+    station = f"{kafka.fresh('site')}/line/cam"
+    where, who = ["--station", station, "--product", "disc"], ["--who", "ada", "--why", "agreed"]
+    good, bad = tmp_path / "plan.yaml", tmp_path / "bad.yaml"
+    good.write_text(YAML)
+    bad.write_text(YAML.replace("laney_p", "laney_u"))
+
+    def run(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(application(["spc"]), ["spc", *words])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert "n: 500" in run("plan", "--show", *where)
+    assert "chart 'laney_u' does not show nonconforming" in run("plan", str(bad), *where, *who, code=2)
+    run("plan", str(good), *where, *who)
+    shown = run("plan", "--show", *where)
+    (tmp_path / "again.yaml").write_text(shown)
+    assert "ada" in shown
+    run("plan", str(tmp_path / "again.yaml"), *where, *who)
+    assert "has series none yet" in run("freeze", *where, "--characteristic", "nonconforming", *who, code=1)
+    with spc(kafka.bootstrap, tmp_path / "spc.log"):
+        write(client, [verdict_record(verdict(n, "scrap" if n % 9 == 0 else "pass", station=station)) for n in range(140)])
+        wait_until(lambda: limits(client, station), 60, "trial limits")
+        run("freeze", *where, "--characteristic", "nonconforming", *who)
+        wait_until(lambda: limits(client, station) == ["trial", "frozen"], 60, "frozen limits")
+        run("recompute", *where, "--characteristic", "nonconforming", *who)
+        wait_until(lambda: limits(client, station) == ["trial", "frozen", "trial"], 60, "trial limits again")
+        run("remove", *where, "--characteristic", "nonconforming", "--subgroup", "2", *who)
+        wait_until(lambda: len(limits(client, station)) == 4, 60, "limits without it")
+    assert "nonconforming" in run("list", "--station", station)
+    (found,) = json.loads(run("show", "--station", station, "--json"))
+    assert found["limits"][-1]["provenance"]["removed"][0]["subgroup_id"].endswith("|000002")
+    assert "1 removed" in run("show", "--station", station)
+    page = tmp_path / "page.html"
+    run("plot", *where, "--out", str(page))
+    assert page.read_text().count("<svg") == 1
+    acts = [r for r in read_all(client, [ACT]) if r.key == f"current/disc/{station}".encode()]
+    assert [json.loads(r.value or b"")["act"] for r in acts] == [
+        "spc_plan",
+        "spc_plan",
+        "spc_freeze",
+        "spc_recompute",
+        "spc_remove",
+    ]
+
+
+def limits(client: dict[str, Any], station: str) -> list[str]:
+    found = [v for v in said_of(client, station.split("/")[0]).values() if _is(LimitsV1, v)]
+    return [LimitsV1.model_validate_json(value).status for value in found]
 
 
 def _is(kind: Any, value: bytes) -> bool:

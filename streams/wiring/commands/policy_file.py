@@ -6,12 +6,15 @@ import json
 from collections.abc import Hashable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from schemas.common import Message
 from schemas.policy import PolicyV1
+
+M = TypeVar("M", bound=Message)
 
 
 class PolicyFaults(Exception):
@@ -22,7 +25,7 @@ class PolicyFaults(Exception):
         self.faults = faults
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """Refuses a key that is there twice: the second would win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -37,14 +40,19 @@ class _Loader(yaml.SafeLoader):
 
 def load_policy(path: Path) -> PolicyV1:
     """Raises PolicyFaults; OSError."""
+    return load_message(path, PolicyV1, hint="product: and title:")
+
+
+def load_message(path: Path, kind: type[M], hint: str, **more: Any) -> M:
+    """Any message as YAML, with fields that the file need not hold. Raises PolicyFaults; OSError."""
     try:
-        data = yaml.load(path.read_bytes(), _Loader)  # a SafeLoader
+        data = yaml.load(path.read_bytes(), Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PolicyFaults([f"not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(data, dict):
-        raise PolicyFaults(["the file must hold `name: value` lines, as product: and title:"])
+        raise PolicyFaults([f"the file must hold `name: value` lines, as {hint}"])
     try:
-        return PolicyV1.model_validate_json(json.dumps(data, default=_text, allow_nan=True), strict=True)
+        return kind.model_validate_json(json.dumps({**data, **more}, default=_text, allow_nan=True), strict=True)
     except ValidationError as error:
         raise PolicyFaults([_fault(dict(fault)) for fault in error.errors(include_url=False)]) from error
 
@@ -57,7 +65,7 @@ def _text(value: object) -> str:
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    path = ".".join(map(str, fault["loc"])) or "the policy"
+    path = ".".join(map(str, fault["loc"])) or "the file"
     reasons = {"extra_forbidden": "there is no such field", "missing": "is missing"}
     return f"{path}: {reasons.get(fault['type']) or str(fault['msg']).removeprefix('Value error, ')}"
 
