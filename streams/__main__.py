@@ -54,6 +54,7 @@ COMMANDS: dict[str, str] = {
     "spc plot": "spc_plot:plot",
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
+    "bench spc": "bench_spc:spc",
     "bench escapes": "bench_escapes:escapes",
     "bench review": "bench_review:review",
 }

@@ -17,19 +17,13 @@ from streams.monitors.spc.publishing import Told, spoken
 _FEWEST = 5
 
 
-def act_on(where: Where, course: Course, act: LimitsActV1, offset: int) -> Told:
-    """The course after it; one that was obeyed already changes nothing. offset: in spc.v1.
-
-    Raises Unprocessable `unknown_characteristic`, `no_limits`, `frozen`, `unknown_subgroup`.
-    """
+def act_on(where: Where, course: Course, act: LimitsActV1) -> Told:
+    """The course after it. Raises Unprocessable `unknown_characteristic`, `no_limits`, `frozen`, `unknown_subgroup`."""
     one = next((one for one in course.characteristics if one.name == act.characteristic), None)
     if one is None:
         names = ", ".join(one.name for one in course.characteristics) or "no chart yet"
         raise Unprocessable("unknown_characteristic", f"{act.characteristic!r}: {where.series} of {where.product} charts {names}")
     chart = course.charts.get(one.name, Chart())
-    if offset <= chart.acted:
-        return course, []
-    chart = replace(chart, acted=offset)
     if act.act == "freeze":
         return _freeze(where, course, one, chart, act)
     if act.act == "remove":

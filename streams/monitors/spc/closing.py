@@ -25,10 +25,8 @@ def where_of(station: str, key: str) -> Where:
     return Where(station, product, series)
 
 
-def over(tally: Tally, part: Part, rule: SubgroupRuleV1, stage_id: str) -> ClosedBy | None:
-    """Why this part, the next in order, is not in it any more."""
-    if tally.stage_id != stage_id:
-        return "stage"
+def over(tally: Tally, part: Part, rule: SubgroupRuleV1) -> ClosedBy | None:
+    """Why this part, the next in order and of the same stage, is not in it any more."""
     if tally.epoch != part.epoch:
         return "sequence"
     if rule.lot and part.lot != tally.lot:
@@ -50,9 +48,7 @@ def close(turn: Turn, where: Where, reason: ClosedBy, now_ms: int, grace_s: floa
     """The open subgroup of a series is over; it is published once the time of grace is over too."""
     key = key_of(where)
     tally = replace(turn.opens.pop(key), closed_by=reason, unplaced=turn.unplaced.pop(key, 0))
-    cut = turn.line(where.product).cut(tally.stage_id, where.series)
-    if cut is None:  # the series is in no plan any more, and the stage before last: nobody asks for it
-        return
+    cut = turn.line(where.product).cut(where.series)
     turn.courses[key] = closed(turn.course(key), tally, cut, now_ms + round(grace_s * 1000))
     settle(turn, key)
 

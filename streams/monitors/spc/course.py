@@ -62,7 +62,7 @@ class Shown(NamedTuple):
 class Chart:
     """version: limits made so far in this stage. base: the rules before the first subgroup that is kept; rules: after the last.
 
-    standing: signals of the kept subgroups. acted: offset of the last act that was obeyed.
+    standing: signals of the kept subgroups.
     """
 
     limits: Fitted | None = None
@@ -74,7 +74,6 @@ class Chart:
     removed: tuple[tuple[int, str], ...] = ()
     base: RulesState = field(default_factory=RulesState)
     rules: RulesState = field(default_factory=RulesState)
-    acted: int = -1
     shown: Shown | None = None
     standing: tuple[Signalled, ...] = ()
 

@@ -44,8 +44,7 @@ def _staged(turn: Turn, part: Part, stage: Stage) -> Line:
             where = Where(turn.memory.station, part.product, series.series)
             if key_of(where) in turn.opens:
                 close(turn, where, "stage", turn.clock_ms, series.rule.grace_s)
-        past = (before.stage_id, before.stage, before.series) if before.stage_id else None
-        after = replace(after, stage_id=stage_name(turn.memory.station, part.product, part), past=past)
+        after = replace(after, stage_id=stage_name(turn.memory.station, part.product, part))
         after = replace(after, plan=before.coming or before.plan, coming=None)
     if after != before:
         turn.lines[part.product] = after
@@ -87,7 +86,7 @@ def _tell(turn: Turn, part: Part, before: Line, after: Line, names: tuple[str, .
 def _enter(turn: Turn, where: Where, series: SeriesV1, stage_id: str, part: Part) -> None:
     key = key_of(where)
     tally = turn.opens.get(key)
-    reason = None if tally is None else over(tally, part, series.rule, stage_id)
+    reason = None if tally is None else over(tally, part, series.rule)
     if reason is not None:
         close(turn, where, reason, turn.clock_ms, series.rule.grace_s)
         tally = None

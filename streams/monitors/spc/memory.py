@@ -1,7 +1,6 @@
 """What is remembered of a station: a small part that changes with every verdict, and colder parts of its products. No rules.
 
-The parts are written one by one, the cold ones first: after a crash a cold part may be newer than the rest, and what it is told
-again it must ignore.
+What one step changes of them is kept or lost together.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ class Queued(NamedTuple):
     """What a person said; it counts from its append time on, so it waits until verdict.v1 has come that far."""
 
     at_ms: int
-    offset: int
     message: PlanV1 | LimitsActV1
 
 
@@ -57,10 +55,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A product at the station. plan: None for the default. coming: a plan that the next part begins. labels, quantities: seen.
-
-    past: the stage before this one, of which a subgroup may still be open after a crash.
-    """
+    """A product at the station. plan: None for the default. coming: one that the next part begins. labels, quantities: seen."""
 
     plan: PlanV1 | None = None
     coming: PlanV1 | None = None
@@ -68,19 +63,14 @@ class Line:
     quantities: tuple[str, ...] = ()
     stage: Stage = field(default_factory=Stage)
     stage_id: str = ""
-    past: tuple[str, Stage, tuple[SeriesV1, ...]] | None = None
 
     @property
     def series(self) -> tuple[SeriesV1, ...]:
         return self.plan.series if self.plan is not None else default_series(self.labels, self.quantities)
 
-    def cut(self, stage_id: str, name: str) -> Cut | None:
-        """What the subgroups of a series in this stage, or in the one before, are made by."""
-        stage, all_series = self.stage, self.series
-        if stage_id != self.stage_id and self.past is not None and self.past[0] == stage_id:
-            stage, all_series = self.past[1:]
-        found = next((series for series in all_series if series.series == name), None)
-        return None if found is None else Cut(stage, found)
+    def cut(self, name: str) -> Cut:
+        """What the subgroups of a series are made by."""
+        return Cut(self.stage, next(series for series in self.series if series.series == name))
 
 
 class Shelf(Protocol):

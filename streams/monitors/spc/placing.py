@@ -19,14 +19,10 @@ Place = Literal["open"] | int | None
 
 def late(turn: Turn, part: Part, stage: Stage) -> None:
     """A part whose number was given up: it enters the subgroups that its number lies in."""
-
-    def enter(tally: Tally) -> Tally:  # in its revisions, so that a closed subgroup knows it when it is told again
-        return tally if part.n in tally.revised else counts.add(tally, part, remembered=True)
-
     for where in _series(turn, part.product):
         key = key_of(where)
         place = _between(turn.opens.get(key), turn.course(key), part, stage)
-        _change(turn, where, place, part, enter, "late part")
+        _change(turn, where, place, part, lambda tally: counts.add(tally, part), "late part")
 
 
 def correct(turn: Turn, part: Part) -> None:

@@ -22,20 +22,13 @@ Told = tuple[Course, list[Output]]
 
 
 def close(course: Course, tally: Tally, cut: Cut, due_ms: int) -> Course:
-    """Take a subgroup that is over; the course itself where it is known already."""
-    at = tally.stage_id, tally.number
-    if any((one.tally.stage_id, one.tally.number) == at for one in course.closed) or _before(course, tally):
-        return course
+    """Take a subgroup that is over."""
     return replace(
         course,
         closed=(*course.closed, Closed(tally=tally, due_ms=due_ms)),
         stages={**course.stages, tally.stage_id: cut},
-        newest=at,
+        newest=(tally.stage_id, tally.number),
     )
-
-
-def _before(course: Course, tally: Tally) -> bool:
-    return course.gone is not None and (tally.epoch, tally.last) <= course.gone
 
 
 def next_due(course: Course | None) -> int | None:

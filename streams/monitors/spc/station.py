@@ -61,8 +61,8 @@ def register(memory: Memory, shelf: Shelf, act: Act, offset: int, at_ms: int) ->
             zone_of(series.rule.zone)
     else:
         key = _known(turn, act)
-        act_on(where_of(memory.station, key), turn.course(key), act, offset)
-    turn.acts.append(Queued(at_ms, offset, act))
+        act_on(where_of(memory.station, key), turn.course(key), act)
+    turn.acts.append(Queued(at_ms, act))
     _advance(turn, turn.clock_ms)
     return turn.done(told=offset), turn
 
@@ -96,7 +96,7 @@ def _events(turn: Turn) -> Iterator[Event]:
         yield hole, 0, ""
     for key, tally in turn.opens.items():
         if tally.stretch is not None:
-            over = closes_ms(tally, turn.newest, _grace_s(turn, key, tally.stage_id))
+            over = closes_ms(tally, turn.newest, _grace_s(turn, key))
             if over is not None:
                 yield over, 1, key
     for key, due_at in turn.dues.items():
@@ -105,10 +105,9 @@ def _events(turn: Turn) -> Iterator[Event]:
         yield queued.at_ms, 3, str(index)
 
 
-def _grace_s(turn: Turn, key: str, stage_id: str) -> float:
+def _grace_s(turn: Turn, key: str) -> float:
     product, series = key.split("|")
-    cut = turn.line(product).cut(stage_id, series)
-    return 0.0 if cut is None else cut.series.rule.grace_s
+    return turn.line(product).cut(series).series.rule.grace_s
 
 
 def _do(turn: Turn, event: Event) -> None:
@@ -145,7 +144,7 @@ def _obey(turn: Turn, queued: Queued) -> None:
         return
     key = f"{act.product}|{act.series}"
     try:
-        turn.courses[key], said = act_on(where_of(turn.memory.station, key), turn.course(key), act, queued.offset)
+        turn.courses[key], said = act_on(where_of(turn.memory.station, key), turn.course(key), act)
     except Unprocessable as error:  # it could be done when it was said
         turn.lost.append(f"{act.act} of {act.characteristic}: {error.detail}")
         return

@@ -100,16 +100,15 @@ def more(counts: Mapping[str, int], name: str, by: int = 1) -> dict[str, int]:
     return {key: count for key, count in after.items() if count} if by < 0 else after
 
 
-def add(tally: Tally, part: Part, *, remembered: bool = False) -> Tally:
-    """One more part, in the station's sequence or late. remembered: by its number, so that it can be known again."""
-    keep = remembered or part.revision > 1
+def add(tally: Tally, part: Part) -> Tally:
+    """One more part, in the station's sequence or late."""
     tally = replace(
         tally,
         first=min(tally.first, part.n),
         last=max(tally.last, part.n),
         start_ms=min(tally.start_ms, part.captured_ms),
         end_ms=max(tally.end_ms, part.captured_ms),
-        revised={**tally.revised, part.n: (part.revision, part.said)} if keep else tally.revised,
+        revised={**tally.revised, part.n: (part.revision, part.said)} if part.revision > 1 else tally.revised,
     )
     if not part.production:
         return replace(tally, excluded=more(tally.excluded, part.purpose))

@@ -32,6 +32,7 @@ _GATHER_MS = 500
 _LONGEST_S = 3600.0
 State = dict[str, Any]
 PARTS = "parts"
+_FRESH = "fresh"  # the parts that this step changed
 _OF = "\n"  # in the table's key of a part, between the key and the part's name
 
 
@@ -41,8 +42,8 @@ class Reducer(Protocol):
     States are replaced, never mutated, and idempotent: a record may come twice. No result may depend on whether a tick came
     before or after an input: what comes late for an expired state starts another.
 
-    What changes seldom may lie in `state["parts"]`, states by name: each is written alone and only where it is another object,
-    before the rest. After a crash in between a part is newer than the rest, and what it is told again it must ignore.
+    What changes seldom may lie in `state["parts"]`, states by name, which are written only where they are another object. They
+    travel with the rest in one record first, so that a crash leaves all of a step or nothing, and then alone.
     """
 
     def key(self, record: Received) -> str | None:
@@ -251,15 +252,21 @@ class Tables:
 
     async def _apply(self, partition: int, alarms: Alarms, key: str, state: State | None, outputs: Sequence[Record]) -> None:
         await self._send(outputs)  # (R5) first: a crash in between repeats them, never loses them
-        before = self._state(key)
-        self._write_parts(partition, key, before, state)
+        old, new = (self._state(key) or {}).get(PARTS, {}), (state or {}).get(PARTS, {})
+        changed = {name: part for name, part in new.items() if part is not old.get(name)}
         if state is None:
             self._table.pop(key, None)
+        else:
+            rest = {name: value for name, value in state.items() if name != PARTS}
+            named = {PARTS: sorted(new), _FRESH: changed} if PARTS in state else {}
+            found = self._table[key] = {"partition": partition, "state": rest, **named}  # (R6) replaced: else it is not written
+            self._whole[key] = found, state
+        for name, part in changed.items():
+            self._table[f"{key}{_OF}{name}"] = {"partition": partition, "state": part}
+        for name in old.keys() - new.keys():
+            self._table.pop(f"{key}{_OF}{name}", None)
+        if state is None:
             return
-        rest = {name: value for name, value in state.items() if name != PARTS}
-        named = {PARTS: sorted(state[PARTS])} if PARTS in state else {}
-        found = self._table[key] = {"partition": partition, "state": rest, **named}  # (R6) replaced: else it is not written
-        self._whole[key] = found, state
         alarms.set(key, self._reducer.due(state))
 
     def _state(self, key: str) -> State | None:
@@ -271,19 +278,11 @@ class Tables:
             return kept[1]
         state: State = found["state"]
         if PARTS in found:
-            parts = {name: self._table.get(f"{key}{_OF}{name}") for name in found[PARTS]}
-            state = {**state, PARTS: {name: part["state"] for name, part in parts.items() if part is not None}}
+            alone = [name for name in found[PARTS] if name not in found[_FRESH]]
+            parts = {name: self._table[f"{key}{_OF}{name}"]["state"] for name in alone}
+            state = {**state, PARTS: {**parts, **found[_FRESH]}}
         self._whole[key] = found, state
         return state
-
-    def _write_parts(self, partition: int, key: str, before: State | None, after: State | None) -> None:
-        old: State = (before or {}).get(PARTS, {})
-        new: State = (after or {}).get(PARTS, {})
-        for name, part in new.items():
-            if part is not old.get(name):
-                self._table[f"{key}{_OF}{name}"] = {"partition": partition, "state": part}
-        for name in old.keys() - new.keys():
-            self._table.pop(f"{key}{_OF}{name}", None)
 
     def _waiting(self, partition: int) -> Alarms:
         alarms = Alarms()
