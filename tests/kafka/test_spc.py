@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from schemas.spc import LimitsV1, SignalV1, StageBreakV1, SubgroupV1
 from schemas.topics import ACT, DEAD_LETTER, SPC
 from streams.__main__ import application
 from streams.judgement.verdicts import verdict_record
+from streams.monitors.spc.arl import arl1
+from streams.monitors.spc.attributes import AttributeLimits
 from streams.wiring.adapters.kafka import Writer, read_all
 from streams.wiring.adapters.topics import apply_topics
 from tests.helpers.servers import SharedKafka
@@ -184,8 +187,46 @@ def test_commands_plan_freeze_and_show(kafka: SharedKafka, tmp_path: Path, monke
 
 
 def limits(client: dict[str, Any], station: str) -> list[str]:
-    found = [v for v in said_of(client, station.split("/")[0]).values() if _is(LimitsV1, v)]
-    return [LimitsV1.model_validate_json(value).status for value in found]
+    return [one.status for one in all_limits(client, station)]
+
+
+def all_limits(client: dict[str, Any], station: str) -> list[LimitsV1]:
+    found = said_of(client, station.split("/")[0]).values()
+    return [LimitsV1.model_validate_json(value) for value in found if _is(LimitsV1, value)]
+
+
+def test_a_rise_from_1_to_3_percent_through_kafka_and_the_processor(kafka: SharedKafka, tmp_path: Path) -> None:
+    """One plant: frozen limits of 25 subgroups of 200 parts, then 3 %. Rule and run length are those that were computed."""
+    client: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
+    apply_topics(client)
+    station = f"{kafka.fresh('site')}/line/cam"
+    chart = {"name": "nonconforming", "of": "nonconforming", "chart": "laney_p", "trial_n": 25}
+    write(client, [told(plan(chart, station=station, n=200, grace_s=0))])
+    chance = np.random.default_rng(4)
+    rates = [0.01] * 25 * 200 + [0.03] * 8 * 200
+    parts = [
+        verdict_record(verdict(n, "scrap" if chance.random() < rate else "pass", station=station)) for n, rate in enumerate(rates)
+    ]
+    with spc(kafka.bootstrap, tmp_path / "spc.log"):
+        write(client, parts[: 25 * 200 + 1])
+        wait_until(lambda: limits(client, station), 120, "trial limits")
+        write(client, [told(act("freeze", station=station, at=datetime.now(UTC)))])
+        wait_until(lambda: limits(client, station) == ["trial", "frozen"], 60, "frozen limits")
+        write(client, parts[25 * 200 + 1 :])
+        found = wait_until(lambda: signals(client, station), 120, "a signal")
+    first = found[0]
+    (frozen,) = [one for one in all_limits(client, station) if one.status == "frozen"]
+    made = AttributeLimits(
+        chart="laney_p", center=frozen.center, sigma_z=frozen.sigma_z, d2=1.128, subgroups=("",) * frozen.provenance.n
+    )
+    assert (first.rule, first.direction, first.phase) == ("nelson_1", "high", "II")
+    waited = int(first.subgroup_id.rpartition("|")[2]) - 24
+    assert waited <= 3 * arl1(made, 200, "nelson_1_2", 0.03)  # a geometric wait is longer than that once in twenty
+
+
+def signals(client: dict[str, Any], station: str) -> list[SignalV1]:
+    found = [SignalV1.model_validate_json(v) for v in said_of(client, station.split("/")[0]).values() if _is(SignalV1, v)]
+    return [one for one in found if one.phase == "II"]
 
 
 def _is(kind: Any, value: bytes) -> bool:

@@ -14,7 +14,7 @@ from streams.monitors.spc.facts import stage_message
 from streams.monitors.spc.limits import limits_id
 from streams.monitors.spc.memory import Line, Newest, Turn
 from streams.monitors.spc.part import NONCONFORMING, UNITS, UNKNOWN, Part, Stage
-from streams.monitors.spc.plans import seen
+from streams.monitors.spc.plans import measured, seen
 from streams.monitors.spc.stages import changed, merged, stage_name
 from streams.monitors.spc.tally import Since, Tally, add, more
 
@@ -90,7 +90,7 @@ def _enter(turn: Turn, where: Where, series: SeriesV1, stage_id: str, part: Part
     if reason is not None:
         close(turn, where, reason, turn.clock_ms, series.rule.grace_s)
         tally = None
-    tally = turn.opens[key] = add(tally or _begun(turn, key, series, stage_id, part), part)
+    tally = turn.opens[key] = add(tally or _begun(turn, key, series, stage_id, part), measured(series, part))
     if series.rule.n is not None and tally.n >= series.rule.n:
         close(turn, where, "count", turn.clock_ms, series.rule.grace_s)
 

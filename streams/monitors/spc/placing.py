@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from streams.monitors.spc import tally as counts
@@ -10,6 +11,7 @@ from streams.monitors.spc.closing import key_of, settle
 from streams.monitors.spc.course import Closed, Course, Where
 from streams.monitors.spc.memory import Turn
 from streams.monitors.spc.part import Part, Stage
+from streams.monitors.spc.plans import measured
 from streams.monitors.spc.publishing import revise
 from streams.monitors.spc.stages import changed
 from streams.monitors.spc.tally import Tally
@@ -20,9 +22,9 @@ Place = Literal["open"] | int | None
 def late(turn: Turn, part: Part, stage: Stage) -> None:
     """A part whose number was given up: it enters the subgroups that its number lies in."""
     for where in _series(turn, part.product):
-        key = key_of(where)
+        key, counted = key_of(where), measured(turn.line(part.product).cut(where.series).series, part)
         place = _between(turn.opens.get(key), turn.course(key), part, stage)
-        _change(turn, where, place, part, lambda tally: counts.add(tally, part), "late part")
+        _change(turn, where, place, part, partial(counts.add, part=counted), "late part")
 
 
 def correct(turn: Turn, part: Part) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from schemas.spc import CharacteristicV1, SeriesV1, SubgroupRuleV1
+from streams.monitors.spc.part import UNITS, Part, measure_name
 
 SERIES = "default"
 MOST_CLASSES = 30
@@ -29,6 +30,14 @@ def default_series(labels: tuple[str, ...] = (), quantities: tuple[str, ...] = (
     if "length" in quantities:
         charts.append(CharacteristicV1(name="length", of="measurement", quantity="length", chart="i_mr"))
     return (SeriesV1(series=SERIES, rule=RULE, characteristics=tuple(charts)),)
+
+
+def measured(series: SeriesV1, part: Part) -> Part:
+    """With the measurements of all its instances, and of one class only where that is charted."""
+    if not part.measures:
+        return part
+    charted = {measure_name(one.quantity, one.label) for one in series.characteristics if one.quantity is not None}
+    return part._replace(measures=tuple(pair for pair in part.measures if pair[0] in UNITS or pair[0] in charted))
 
 
 def seen(known: Sequence[str], fresh: Sequence[str]) -> tuple[str, ...]:
