@@ -46,12 +46,13 @@ class Limits:
     """in_flight: messages held, those waiting for a slot, a retry or an acknowledgement included; 0: 8 x concurrency.
 
     linger_ms: results wait so long for others, to share a request; at low rates requests are what Kafka costs.
-    attempts: of a handler that raised. stall_s: full for so long pauses the fetching (and throws the prefetch away).
+    call_s: None sets no limit to a handler. attempts: of a handler that raised. stall_s: full for so long pauses the fetching
+    (and throws the prefetch away).
     """
 
     in_flight: int = 0
     in_flight_bytes: int = 32 << 20
-    call_s: float = 30.0
+    call_s: float | None = 30.0
     attempts: int = 5
     backoff_s: Callable[[int], float] = full_jitter
     stall_s: float = 5.0

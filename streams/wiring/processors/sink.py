@@ -74,7 +74,7 @@ class Sink:
             accept=lambda received: received.value is not None and READER.wants(received),
             begin=self._begin,
             on_gap=self._gap,
-            limits=Limits(in_flight=_MOST, call_s=10**9),  # a record waits for its transaction as long as that takes
+            limits=Limits(in_flight=_MOST, call_s=None),  # a record waits for its transaction as long as that takes
         )
 
     # ---------------------------------------------------------------- life
