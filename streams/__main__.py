@@ -56,6 +56,7 @@ COMMANDS: dict[str, str] = {
     "bench drift": "bench_drift:drift",
     "bench spc": "bench_spc:spc",
     "bench sink": "bench_sink:sink",
+    "bench report": "bench_report:report",
     "bench escapes": "bench_escapes:escapes",
     "bench review": "bench_review:review",
 }

@@ -34,7 +34,7 @@ _CLASSES = ("scratch", "dent", "stain")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """parts: of both shifts and all places together, one after the other at equal distances. rates: scratch, dent, stain; to
-    come: their factors on the first place in the second shift. audit: share of the passes.
+    come: their factors on the first place in the second shift. audit: share of the passes. looked: at, of what did not pass.
     """
 
     begin: datetime
@@ -43,6 +43,7 @@ class Plan:
     rates: tuple[float, float, float] = (0.012, 0.008, 0.004)
     to_come: tuple[float, float, float] = (2.5, 1.0, 1.0)
     audit: float = 0.02
+    looked: float = 0.85
     seed: int = 7
 
 
@@ -138,7 +139,7 @@ def _said(plan: Plan) -> Iterator[tuple[datetime, Record]]:
         verdict = _verdict(plan, hello, rng, first_place=index % len(PLACES) == 0, second_shift=index >= plan.parts // 2)
         yield at, _record(hello, f"{hello.inspection}/announced", station, hello.inspection, at)
         yield from _judged(spc[station], verdict)
-        if (looked := _looked(verdict, rng)) is not None:
+        if (looked := _looked(plan, verdict, rng)) is not None:
             later.append((at + timedelta(minutes=20), looked))
         while later and later[0][0] <= at:
             yield from _judged(spc[later[0][1].station], later.pop(0)[1])
@@ -219,10 +220,12 @@ def _drawn(chance: float, rates: list[float]) -> tuple[Disposition, str | None]:
 _OTHERS: tuple[tuple[Disposition, float], ...] = (("review", 0.02), ("no_verdict", 0.001), ("scrap", 0.002))
 
 
-def _looked(verdict: VerdictV1, rng: np.random.Generator) -> VerdictV1 | None:
+def _looked(plan: Plan, verdict: VerdictV1, rng: np.random.Generator) -> VerdictV1 | None:
     """What a person made of it; None: nobody has looked."""
     chance, right = float(rng.random()), float(rng.random())
-    if verdict.disposition == "no_verdict" or chance > (1 if verdict.audit else 0 if verdict.disposition == "pass" else 0.85):
+    if verdict.disposition == "no_verdict" or chance > (
+        1 if verdict.audit else 0 if verdict.disposition == "pass" else plan.looked
+    ):
         return None
     good = right < {"pass": 0.995, "review": 0.6}.get(verdict.disposition, 0.1)
     now: Disposition = "pass" if good else "rework" if verdict.disposition in ("pass", "review") else verdict.disposition

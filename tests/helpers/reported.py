@@ -18,6 +18,7 @@ from streams.wiring.report.facts import OnBus, Question, gather
 from streams.wiring.report.window import shift, shift_before
 from streams.workbench.shift import Plan, records
 from tests.helpers.database import fresh_engine, write
+from tests.helpers.shift_extras import extras
 
 ZONE, CLOCKS = "Europe/Berlin", ("06:00", "14:00", "22:00")
 BEGIN = datetime(2026, 11, 26, 21, tzinfo=UTC)  # the night shift
@@ -47,6 +48,13 @@ def asked(folder: Path, *, now: datetime = NOW, bus: OnBus | None = ALL_READ, te
     question = replace(Question(window=window, before=shift_before(window, CLOCKS)), **changes)  # type: ignore[arg-type]
     with asking(None, folder) as connection:
         return compose(replace(gather(connection, question, now), bus=bus))
+
+
+def full_shift(parts: int = 3000) -> tuple[Received, ...]:
+    """With baselines, drift, challenges, acts and labels."""
+    found = two_shifts(parts)
+    begin = BEGIN + EIGHT_HOURS
+    return (*found, *extras(begin, verdicts(found, begin, begin + EIGHT_HOURS), 0.02))
 
 
 def verdicts(found: Sequence[Received], begin: datetime, end: datetime) -> list[VerdictV1]:

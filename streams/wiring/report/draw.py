@@ -8,10 +8,11 @@ from itertools import groupby
 
 from streams.wiring.charts.axis import Axis, axis
 from streams.wiring.charts.svg import Chart
+from streams.wiring.report import words
 from streams.wiring.report.process import Course, Point
 from streams.wiring.report.window import local, zone_named
 
-_VALUE, _CENTER, _LIMIT, _BEFORE = 0, 6, 1, 6  # colours
+_VALUE, _CENTER, _LIMIT, _BEFORE = 0, 2, 1, 6  # colours
 WIDTH, HEIGHT = 520, 250
 _SHARES = "share of parts"
 
@@ -31,7 +32,7 @@ def course_chart(course: Course, begin: datetime, end: datetime, zone: str) -> C
             xs, ys = [point.at.timestamp() for point in stretch], [point.value * scale for point in stretch]
             chart.line(xs, ys, "", colour).points(xs, ys, label, colour)
     broken = [point for point in course.points if point.rules and point.here]
-    chart.signs([p.at.timestamp() for p in broken], [p.value * scale for p in broken], [rules(p.rules) for p in broken])
+    chart.signs([p.at.timestamp() for p in broken], [p.value * scale for p in broken], [rules(p.begins) for p in broken])
     for one in course.breaks:
         if x.low <= one.at.timestamp() <= x.high:
             chart.mark(one.at.timestamp(), f"new {', '.join(one.changed)}")
@@ -39,8 +40,8 @@ def course_chart(course: Course, begin: datetime, end: datetime, zone: str) -> C
 
 
 def rules(names: Sequence[str]) -> str:
-    """`nelson_1` -> `rule 1`."""
-    return "rule " + ", ".join(sorted({name.rpartition("_")[2] for name in names}))
+    """`nelson_1` -> `rule 1`; nothing for none."""
+    return "rule " + ", ".join(sorted({name.rpartition("_")[2] for name in names})) if names else ""
 
 
 def _time_axis(times: Sequence[float], begin: datetime, end: datetime, zone: str) -> Axis:
@@ -72,7 +73,7 @@ def _limits(chart: Chart, points: Sequence[Point], scale: float) -> None:
 
 
 def _named(course: Course) -> str:
-    return course.characteristic.replace("class-", "").replace("_", " ")
+    return words.chart(course.characteristic)
 
 
 def _title(course: Course) -> str:

@@ -18,7 +18,7 @@ from streams.wiring.report.production import DISPOSITIONS, Production
 from streams.wiring.report.stations import DOUBTED, Baseline, Drift, Record
 from streams.wiring.report.truth import DefectRate, Escapes, Truth
 from streams.wiring.report.window import local
-from streams.wiring.report.words import count, interval, lasting, listed, percent, points
+from streams.wiring.report.words import chart, count, interval, lasting, listed, percent, signed
 
 About = Literal["happened", "changed", "stations", "decide", "not_claimed"]
 
@@ -105,14 +105,16 @@ def _changed(found: Found) -> Line:
     elif not signals:
         second = f"No SPC signal on {count(len(found.process.courses), 'chart')}."
     else:
-        named = listed(list(dict.fromkeys(f"{one.characteristic} ({one.product}, {one.station})" for one in firm or signals)), 2)
+        named = listed(
+            list(dict.fromkeys(f"{chart(one.characteristic)} ({one.product}, {one.station})" for one in firm or signals)), 2
+        )
         doubted = f", {len(signals) - len(firm)} of them with a doubt about the measurement" if len(firm) < len(signals) else ""
         second = f"{count(len(signals), 'SPC signal')}{doubted}: {named}."
     return Line(about="changed", head="Changed", text=f"{first} {second}", attention=bool(moved or firm))
 
 
 def _moved(change: float | None, low: float, high: float) -> str:
-    return f"{points(change or 0.0)} ({100 * low:+.2f} to {100 * high:+.2f})"
+    return f"{signed(change or 0.0)} points ({signed(low)} to {signed(high)})"
 
 
 def _stations(found: Found) -> Line:
@@ -175,12 +177,14 @@ def _reason(escapes: Sequence[Escapes]) -> str:
 
 def _why(one: Escapes) -> str:
     if one.method == "unequal":
-        return "passes were audited with several probabilities"
+        return "passes were drawn for audit with several probabilities, and of those answered it is not known with which"
     return "no pass was drawn for audit" if not one.drawn else "no audited pass has an answer yet"
 
 
 def bound(one: Escapes) -> str:
     """What stands in the section on escapes."""
+    if one.method == "betting":
+        return f"at most {percent(one.high)} of passed parts are bad (95 %, drawn with several probabilities)"
     if one.claimed:
         return f"{interval(one.low, one.high)} of passed parts are bad (95 %)"
     return f"nothing can be claimed: {_why(one)}"

@@ -32,7 +32,8 @@ _QUANTITIES = {"length": "mm", "width": "mm", "area": "mm2", "distance": "mm", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One subgroup's value. n: units behind it. center, lcl, ucl: None where its stage has no limits. rules: broken here.
+    """One subgroup's value. n: units behind it. center, lcl, ucl: None where its stage has no limits. rules: broken here;
+    begins: those that were not broken at the subgroup before.
 
     here: its end lies in the window; the others are of the window before, for comparison.
     """
@@ -46,6 +47,7 @@ class Point:
     lcl: float | None
     ucl: float | None
     rules: tuple[str, ...]
+    begins: tuple[str, ...]
     here: bool
 
 
@@ -189,13 +191,13 @@ def _course(
     window: Window,
 ) -> Course:
     by_stage = {limit.stage_id: limit for limit in sorted(limits, key=lambda limit: limit.provenance.at)}
-    broken: dict[str, list[str]] = {}
+    broken: dict[str, list[SignalV1]] = {}
     for signal in signals:
-        broken.setdefault(signal.subgroup_id, []).append(signal.rule)
+        broken.setdefault(signal.subgroup_id, []).append(signal)
     points = [
         point
         for subgroup in subgroups
-        for point in _points(one, subgroup, by_stage.get(subgroup.stage_id), tuple(broken.get(subgroup.subgroup_id, ())), window)
+        for point in _points(one, subgroup, by_stage.get(subgroup.stage_id), broken.get(subgroup.subgroup_id, ()), window)
     ]
     newest = by_stage.get(subgroups[-1].stage_id) if subgroups else None
     first = subgroups[0]
@@ -218,7 +220,7 @@ def _course(
 
 
 def _points(
-    one: CharacteristicV1, subgroup: SubgroupV1, limits: LimitsV1 | None, rules: tuple[str, ...], window: Window
+    one: CharacteristicV1, subgroup: SubgroupV1, limits: LimitsV1 | None, signals: Sequence[SignalV1], window: Window
 ) -> list[Point]:
     fitted = None if limits is None else fitted_of(limits)
     made = []
@@ -238,7 +240,8 @@ def _points(
                 center=None if fitted is None else drawn_center(one, fitted, size),
                 lcl=None if at is None else at.lcl,
                 ucl=None if at is None else at.ucl,
-                rules=rules,
+                rules=tuple(signal.rule for signal in signals),
+                begins=tuple(signal.rule for signal in signals if not signal.again),
                 here=window.begin <= subgroup.end < window.end,
             )
         )

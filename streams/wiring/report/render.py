@@ -35,7 +35,9 @@ def html(report: Report) -> str:
     zone = report.about.zone
     environment.filters.update(
         percent=words.percent,
-        points=words.points,
+        signed=words.signed,
+        minus=words.minus,
+        chart=words.chart,
         shared=words.shared,
         rated=words.rated,
         short=words.short,

@@ -15,13 +15,14 @@ from schemas.challenge import ChallengeResultV1
 from schemas.common import Disposition
 from streams.monitors.shares import Share, exact_share, share
 from streams.monitors.spc.true_rate import Audit, Proof, Rate, audited_rate, lang_reiczigel, rogan_gladen
+from streams.review import escape_bound
 from streams.review.agreement import Kappa, cohen, crossed
 from streams.wiring.adapters.database.ask_report import First, Known, Passes, Twice
 from streams.wiring.report.production import DISPOSITIONS, Production
 
 _REJECTS = ("rework", "scrap", "review")
 _ANSWERS = ("good", "defect", "unsure")
-Method = Literal["none", "clopper_pearson", "unequal"]
+Method = Literal["none", "clopper_pearson", "betting", "unequal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,9 @@ class Truth:
 class Escapes:
     """Of one product's passes: drawn for blind review, answered, found bad. low, high: of the share of bad parts among passes.
 
-    waiting: drawn and not answered; high takes all of them for bad, low for good. method: `none` where nothing was answered,
-    `unequal` where passes were drawn with several probabilities: then low and high are those of no claim, 0 and 1.
+    waiting: drawn and not answered; high takes all of them for bad, low for good. method: `clopper_pearson` where every pass
+    was drawn with one probability, `betting` (review/escape_bound.py, one-sided) where there are several; no claim, so 0 and 1:
+    `none` where nothing was answered, `unequal` where it is not known with which of several an answered pass was drawn.
     """
 
     product: str
@@ -139,15 +141,16 @@ def escapes(passes: Sequence[Passes]) -> tuple[Escapes, ...]:
 def _escapes(product: str, rows: Sequence[Passes]) -> Escapes:
     drawn = [one for one in rows if one.drawn]
     answered = sum(one.n for one in drawn if one.bad is not None)
-    bad, n = sum(one.n for one in drawn if one.bad), sum(one.n for one in drawn)
-    chances = {one.probability for one in rows if one.bad is None}
-    method: Method = "none" if not answered else "unequal" if len(chances) > 1 else "clopper_pearson"
+    bad, n, passed = sum(one.n for one in drawn if one.bad), sum(one.n for one in drawn), sum(one.n for one in rows)
+    method = _method(rows, answered)
     low, high = 0.0, 1.0
     if method == "clopper_pearson":
         low, high = exact_share(bad, n).low, exact_share(bad + n - answered, n).high
+    if method == "betting":
+        low, high = bad / passed, _bet(rows)
     return Escapes(
         product=product,
-        passes=sum(one.n for one in rows),
+        passes=passed,
         drawn=n,
         answered=answered,
         waiting=n - answered,
@@ -155,8 +158,34 @@ def _escapes(product: str, rows: Sequence[Passes]) -> Escapes:
         method=method,
         low=low,
         high=high,
-        claimed=method == "clopper_pearson",
+        claimed=method in ("clopper_pearson", "betting"),
     )
+
+
+def _method(rows: Sequence[Passes], answered: int) -> Method:
+    chances = {one.probability for one in rows if one.bad is None or (one.drawn and one.probability is not None)}
+    if not answered:
+        return "none"
+    if len(chances) <= 1:
+        return "clopper_pearson"
+    unknown = None in chances or any(one.probability is None for one in rows if one.drawn)
+    return "unequal" if unknown else "betting"
+
+
+def _bet(rows: Sequence[Passes]) -> float:
+    """Of passes drawn with several known probabilities. Those that a person decided undrawn are not covered: taken for bad."""
+    found = escape_bound.Audit(design=escape_bound.Design(floor=min(one.probability for one in rows if one.probability)))
+    pending: list[float] = []
+    for one in rows:
+        if not one.drawn:
+            found = escape_bound.passed(found, one.probability, one.n)
+        elif one.bad is None:
+            pending += [one.probability or 0.0] * one.n
+        else:
+            for _ in range(one.n):
+                found = escape_bound.audited(found, one.probability or 0.0, one.bad)
+    bound = escape_bound.escape_bound(found, pending)
+    return min(1.0, (bound.escapes + bound.uncovered) / sum(one.n for one in rows))
 
 
 def defect_rates(

@@ -43,9 +43,19 @@ def rated(found: Rate | None) -> str:
     return "not known" if found is None else f"{percent(found.value)} ({interval(found.low, found.high)})"
 
 
-def points(change: float) -> str:
-    """A difference of two shares: `+1.20 points`."""
-    return f"{100 * change:+.2f} points"
+def signed(change: float) -> str:
+    """A difference of two shares in points, `+1.20`, `−0.35`."""
+    return minus(f"{100 * change:+.2f}")
+
+
+def minus(number: str) -> str:
+    """With the sign that is as wide as a plus."""
+    return number.replace("-", "−")
+
+
+def chart(characteristic: str) -> str:
+    """`class-scratch` is the chart of scratches."""
+    return characteristic.removeprefix("class-").replace("_", " ")
 
 
 def lasting(found: timedelta) -> str:

@@ -217,20 +217,33 @@ def looked_twice(connection: Connection, scope: Scope) -> tuple[Twice, ...]:
 
 
 def audited_passes(connection: Connection, scope: Scope) -> tuple[Passes, ...]:
-    """Every pass of the policy: how likely its audit was, whether it was drawn, what a person said since."""
+    """Every pass of the policy: how likely its audit was, whether it was drawn, what a person said since.
+
+    A person's verdict does not repeat the probability: of those that were drawn the label of the audit tells it.
+    """
     groups = (_I.product, _I.audit_probability, _R.audit, _I.decided_by, _I.disposition)
     query = select(*groups, func.count().label("n")).join_from(INSPECTIONS, REVISIONS, _FIRST)
-    rows = connection.execute(query.where(*within(scope, INSPECTIONS), _R.disposition == "pass").group_by(*groups))
-    return tuple(
-        Passes(
-            product=row.product,
-            probability=row.audit_probability,
-            drawn=bool(row.audit),
-            bad=row.disposition != "pass" if row.decided_by == "person" else None,
-            n=row.n,
-        )
-        for row in rows
-    )
+    passed = (*within(scope, INSPECTIONS), _R.disposition == "pass")
+    drawn_and_answered = and_(_R.audit.is_(True), _I.decided_by == "person")
+    found: dict[tuple[str, float | None, bool, bool | None], int] = {}
+    for row in connection.execute(query.where(*passed, ~drawn_and_answered).group_by(*groups)):
+        bad = row.disposition != "pass" if row.decided_by == "person" else None
+        key = (row.product, row.audit_probability, bool(row.audit), bad)
+        found[key] = found.get(key, 0) + row.n
+    chances = _audit_chances(connection, scope)
+    one = select(_I.inspection, _I.product, _I.disposition).join_from(INSPECTIONS, REVISIONS, _FIRST)
+    for row in connection.execute(one.where(*passed, drawn_and_answered)):
+        key = (row.product, chances.get(row.inspection), True, row.disposition != "pass")
+        found[key] = found.get(key, 0) + 1
+    return tuple(Passes(product=p, probability=q, drawn=drawn, bad=bad, n=n) for (p, q, drawn, bad), n in found.items())
+
+
+def _audit_chances(connection: Connection, scope: Scope) -> dict[str, float]:
+    """inspection -> with what probability it was drawn, as the label of its audit says."""
+    query = select(_L.inspection, _L.data).join_from(LABELS, INSPECTIONS, _L.inspection == _I.inspection)
+    rows = connection.execute(query.where(*within(scope, INSPECTIONS), _L.shown == "audit"))
+    said = {inspection: json.loads(data).get("audit_probability") for inspection, data in rows}
+    return {inspection: float(chance) for inspection, chance in said.items() if chance}
 
 
 def late(connection: Connection, scope: Scope) -> int:
