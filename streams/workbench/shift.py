@@ -25,7 +25,7 @@ from streams.monitors.spc.memory import Line, Memory, Turn
 from streams.monitors.spc.part import part_of
 from streams.monitors.spc.station import judge, pass_time, register
 
-PLACES = (("plant-a/line-1/cam-1", "board"), ("plant-a/line-2/cam-1", "disc"), ("plant-a/line-3/cam-1", "weave"))
+PRODUCTS = ("board", "disc", "weave")  # one a line
 _SHA = {name: digit * 64 for name, digit in (("models", "2"), ("camera", "3"), ("stream", "5"), ("baseline", "6"), ("view", "7"))}
 _LATENCY = timedelta(milliseconds=300)
 _CLASSES = ("scratch", "dent", "stain")
@@ -38,6 +38,7 @@ class Plan:
     """
 
     begin: datetime
+    site: str = "plant-a"
     hours: float = 8.0
     parts: int = 3000
     rates: tuple[float, float, float] = (0.012, 0.008, 0.004)
@@ -45,6 +46,11 @@ class Plan:
     audit: float = 0.02
     looked: float = 0.85
     seed: int = 7
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Station and product."""
+        return tuple((f"{self.site}/line-{number}/cam-1", product) for number, product in enumerate(PRODUCTS, 1))
 
 
 def _class_chart(label: str) -> CharacteristicV1:
@@ -125,18 +131,18 @@ def records(plan: Plan) -> Iterator[Received]:
 
 def _said(plan: Plan) -> Iterator[tuple[datetime, Record]]:
     rng = np.random.default_rng(plan.seed)
-    spc = {station: _Spc(memory=Memory(station=station)) for station, _ in PLACES}
-    policies = {product: digest(policy(product, plan.audit)) for _, product in PLACES}
+    spc = {station: _Spc(memory=Memory(station=station)) for station, _ in plan.places}
+    policies = {product: digest(policy(product, plan.audit)) for product in PRODUCTS}
     step = timedelta(hours=2 * plan.hours) / plan.parts
     later: list[tuple[datetime, VerdictV1]] = []
-    for station, product in PLACES:
+    for station, product in plan.places:
         for said in spc[station].plan(product):
             yield plan.begin, _record(said.message, said.id, station, said.subject, None)
     for index in range(plan.parts):
         at = plan.begin + step * index
-        station, product = PLACES[index % len(PLACES)]
-        hello = _announced(plan, station, product, index // len(PLACES), at, policies[product])
-        verdict = _verdict(plan, hello, rng, first_place=index % len(PLACES) == 0, second_shift=index >= plan.parts // 2)
+        station, product = plan.places[index % len(PRODUCTS)]
+        hello = _announced(plan, station, product, index // len(PRODUCTS), at, policies[product])
+        verdict = _verdict(plan, hello, rng, first_place=index % len(PRODUCTS) == 0, second_shift=index >= plan.parts // 2)
         yield at, _record(hello, f"{hello.inspection}/announced", station, hello.inspection, at)
         yield from _judged(spc[station], verdict)
         if (looked := _looked(plan, verdict, rng)) is not None:
@@ -165,7 +171,7 @@ def _announced(plan: Plan, station: str, product: str, n: int, at: datetime, pol
         inspection=str(inspection_id(station, to_millis(plan.begin), n)),
         station=station,
         product=product,
-        lot=f"{product.upper()}-{n * len(PLACES) * 4 // plan.parts + 1}",
+        lot=f"{product.upper()}-{n * len(PRODUCTS) * 4 // plan.parts + 1}",
         serial=f"{product[0].upper()}{n:07d}",
         views=(view,),
         views_expected=1,

@@ -18,11 +18,11 @@ from schemas.envelope import Received, rfc3339
 from schemas.label import LabelV1
 from schemas.verdict import VerdictV1
 from streams.wiring.adapters.registry import keyed
-from streams.workbench.shift import PLACES, policy
+from streams.workbench.shift import PRODUCTS, policy
 from tests.helpers.evidence_log import appended
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-STATION, PRODUCT = PLACES[1]
+STATION, PRODUCT = "plant-a/line-2/cam-1", "disc"
 M = TypeVar("M", bound=Message)
 
 
@@ -40,7 +40,7 @@ def extras(begin: datetime, judged: list[VerdictV1], audit: float) -> Iterator[R
     """begin: of the shift. judged: its effective verdicts."""
     for offset, (at, message) in enumerate(_said(begin, judged)):
         yield appended(_record(message, offset), 10_000 + offset, round(at.timestamp() * 1000))
-    for offset, (_, product) in enumerate(PLACES):
+    for offset, product in enumerate(PRODUCTS):
         rules = policy(product, audit)
         record = keyed(rules, id=digest(rules), key=digest(rules), subject=f"current/{product}", time=None)
         yield appended(record, offset, 0)
