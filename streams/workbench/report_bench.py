@@ -31,7 +31,7 @@ def bench_report(inspections: int, state: Path, tell: Callable[[str], None]) -> 
     middle, end = BEGIN + timedelta(hours=HOURS), BEGIN + timedelta(hours=2 * HOURS)
     window = stretch(middle.isoformat(" ", "minutes")[:16], end.isoformat(" ", "minutes")[:16], "UTC")
     question = Question(window=window, before=stretch_before(window))
-    marks = [time.perf_counter()]
+    marks, cpu = [time.perf_counter()], time.process_time()
     with asking(None, state) as connection:
         facts = gather(connection, question, end)
     marks.append(time.perf_counter())
@@ -39,6 +39,7 @@ def bench_report(inspections: int, state: Path, tell: Callable[[str], None]) -> 
     marks.append(time.perf_counter())
     page, data = html(made), as_json(made)
     marks.append(time.perf_counter())
+    cpu = time.process_time() - cpu
     return {
         "inspections": made.production.total.n,
         "records": rows,
@@ -46,6 +47,7 @@ def bench_report(inspections: int, state: Path, tell: Callable[[str], None]) -> 
         "composing_s": round(marks[2] - marks[1], 2),
         "drawing_s": round(marks[3] - marks[2], 2),
         "report_s": round(marks[3] - marks[0], 2),
+        "cpu_s": round(cpu, 2),
         "page_kb": round(len(page) / 1000),
         "json_kb": round(len(data) / 1000),
         "database_mb": round((state / "verdictline.db").stat().st_size / 1e6),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.capture import Context, capture_envelope, context_of
@@ -66,6 +66,7 @@ def test_golden_bytes() -> None:
     assert evidence_id(str(INSPECTION), "anomaly", view="v1", model_set="ab") == f"{INSPECTION}/v1/anomaly/ab"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 @given(
     id=TEXT,
     subject=TEXT,

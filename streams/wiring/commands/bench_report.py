@@ -23,5 +23,6 @@ def report(
         json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     typer.echo(
         f"{found['inspections']:,} inspections: {found['report_s']} s (questions {found['questions_s']} s, composing "
-        f"{found['composing_s']} s, page and JSON {found['drawing_s']} s); database {found['database_mb']} MB"
+        f"{found['composing_s']} s, page and JSON {found['drawing_s']} s), {found['cpu_s']} s of CPU; "
+        f"database {found['database_mb']} MB"
     )

@@ -77,6 +77,8 @@ def _when(
 
 def _where(connection: Connection, station: str | None, product: str | None, window: Window) -> Question:
     """Raises ValueError for a pattern or a product that fits nothing, with the nearest names."""
+    if station is None and product is None:
+        return Question(window=window, before=None)
     known = places(connection)
     stations, products = sorted({one for one, _ in known}), sorted({one for _, one in known})
     if product is not None and product not in products:

@@ -59,6 +59,7 @@ def html(report: Report) -> str:
         colours=COLOURS,
         most={name: max((row.shares[name].value or 0.0 for row in report.production.rows), default=0.0) for name in DISPOSITIONS},
         charts=_charts(shown, report.about.begin, report.about.end, zone),
+        shown=shown,
         not_shown=report.process.courses[MOST_CHARTS:],
     )
 

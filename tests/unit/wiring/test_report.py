@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +14,10 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from schemas.codec import Reader
-from schemas.envelope import Received
+from schemas.envelope import Received, rfc3339
 from schemas.ids import parse_inspection
 from schemas.spc import SubgroupV1
-from schemas.topics import SPC, VERDICT
+from schemas.topics import EVIDENCE, SPC, VERDICT
 from schemas.verdict import VerdictV1
 from streams.__main__ import application
 from streams.monitors.shares import exact_share
@@ -169,6 +171,36 @@ def test_what_is_missing_is_named_by_station_and_number(tmp_path: Path) -> None:
     assert parse_inspection(station.gaps[0].first).n + 2 == parse_inspection(station.gaps[0].last).n
 
 
+def test_a_clock_that_leaps_over_the_boundary_makes_no_hole_and_loses_no_part(tmp_path: Path) -> None:
+    """One station's parts of the second hour say that they were taken two and a half hours earlier: in the shift before."""
+    leap, hour = timedelta(minutes=150), (BEGIN + EIGHT_HOURS + timedelta(hours=1), BEGIN + EIGHT_HOURS + timedelta(hours=2))
+    kept = [_earlier(record, leap, hour) for record in two_shifts()]
+    made = asked(stored(tmp_path, kept))
+    moved = sum(new < old for old, new in zip(_times(two_shifts()), _times(kept), strict=True))
+    before = asked(tmp_path, text="2026-11-26 22:00")
+    now, then = made.reconciliation.stations[1], before.reconciliation.stations[1]
+    assert moved > 30
+    assert (now.gaps, now.missing, then.gaps, then.missing) == ((), (), (), ())
+    assert (now.announced, now.judged) == (500 - moved, 500 - moved)
+    assert (then.announced, then.judged) == (500 + moved, 500 + moved)
+
+
+def _times(found: Sequence[Received]) -> list[str]:
+    """Of capture, of the second station's announcements."""
+    mine = [json.loads(r.value or b"") for r in found if r.topic == EVIDENCE and b"line-2" in (r.key or b"")]
+    return [data["captured_at"] for data in mine]
+
+
+def _earlier(record: Received, leap: timedelta, hour: tuple[datetime, datetime]) -> Received:
+    if record.topic not in (EVIDENCE, VERDICT) or b"line-2" not in (record.key or b""):
+        return record
+    data = json.loads(record.value or b"")
+    at = datetime.fromisoformat(data["captured_at"])
+    if not hour[0] <= at < hour[1]:
+        return record
+    return replace(record, value=json.dumps({**data, "captured_at": rfc3339(at - leap)}).encode())
+
+
 def test_data_that_are_not_there_are_said_first(folder: Path, made: Report) -> None:
     assert made.lacking == ()
     unasked = asked(folder, bus=None)
@@ -227,7 +259,7 @@ def test_the_json_is_what_its_committed_schema_says(made: Report) -> None:
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
     environment = {"VERDICTLINE_STATE": str(folder), "VERDICTLINE_KAFKA": None, "VERDICTLINE_DATABASE": None}
     done = CliRunner().invoke(application(["report"]), ["report", *arguments], env=environment)
-    return done.exit_code, done.output
+    return done.exit_code, f"{done.output}{done.exception or ''}"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +281,7 @@ def test_what_is_unknown_is_named_with_what_is_near(folder: Path, arguments: lis
 def test_the_command_writes_page_and_data(folder: Path, tmp_path: Path, made: Report) -> None:
     page = tmp_path / "report.html"
     code, output = run(folder, "--shift", SHIFT, "--zone", ZONE, "--out", str(page))
-    assert code == 0
+    assert code == 0, output
     assert output.splitlines()[0] == "shift: 2026-11-27 06:00 to 14:00 Europe/Berlin"
     assert page.read_text().startswith("<!doctype html>")
     code, output = run(folder, "--shift", SHIFT, "--zone", ZONE, "--json")

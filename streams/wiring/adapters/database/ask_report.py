@@ -6,13 +6,14 @@ Reads; judges nothing. Parts are inspections with their effective verdict; `firs
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, select, union
 
 from schemas.common import Disposition
+from schemas.ids import inspection_id
 from schemas.spc import PlanV1
 from streams.wiring.adapters.database.ask_parts import time_of
 from streams.wiring.adapters.database.scope import Scope, within
@@ -261,7 +262,11 @@ def waiting(connection: Connection, scope: Scope) -> tuple[Waiting, ...]:
 
 
 def holes(connection: Connection, scope: Scope, most: int = 1000) -> tuple[Hole, ...]:
-    """At most so many. Numbers go on over all purposes, products and lots of a station: so no other condition may cut in."""
+    """Numbers between the first and the last of the scope that are nowhere in the database. Looks at so many stretches at most.
+
+    Numbers go on over all purposes, products and lots of a station: so nothing else may cut in. Where a station's clock leaps
+    they are in another stretch of time, and no hole.
+    """
     wide = Scope(begin=scope.begin, end=scope.end, stations=scope.stations, purposes=())
     a = ANNOUNCED.c
     both = (
@@ -275,7 +280,20 @@ def holes(connection: Connection, scope: Scope, most: int = 1000) -> tuple[Hole,
     found = select(c.station, c.epoch, c.n, before).subquery().c
     query = select(found.station, found.epoch, found.before + 1, found.n - 1).where(found.n > found.before + 1)
     rows = connection.execute(query.order_by(found.station, found.epoch, found.n).limit(most))
-    return tuple(Hole(station=station, epoch=epoch, first=first, last=last) for station, epoch, first, last in rows)
+    found_here = [Hole(station=station, epoch=epoch, first=first, last=last) for station, epoch, first, last in rows]
+    return tuple(one for hole in found_here for one in _nowhere(connection, hole))
+
+
+def _nowhere(connection: Connection, hole: Hole) -> Iterator[Hole]:
+    """What is left of it without the numbers of other times. By the keys: ids of one station and epoch are in their order."""
+    low, high = (str(inspection_id(hole.station, hole.epoch, n)) for n in (hole.first, hole.last))
+    tables = (ANNOUNCED, INSPECTIONS)
+    there = union(*(select(t.c.n).where(t.c.inspection.between(low, high), t.c.epoch == hole.epoch) for t in tables))
+    begin = hole.first
+    for n in (*sorted(connection.execute(there).scalars()), hole.last + 1):
+        if n > begin:
+            yield replace(hole, first=begin, last=n - 1)
+        begin = n + 1
 
 
 def judged_under(connection: Connection, scope: Scope) -> dict[tuple[str, str, str], int]:
