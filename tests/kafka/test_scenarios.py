@@ -49,7 +49,7 @@ def test_a_recorded_scenario_says_on_kafka_what_it_says_in_rehearsal(kafka: Shar
         registry.publish_policy(POLICY, who="test", why="test")
         with drift(kafka.bootstrap, tmp_path / "drift.log"):
             fed = feed(client, made.evidence(0, SHORT.commissioned, None), RATE)
-            wait_until(lambda: registry.baseline(rehearsed.baseline.parent or "") is not None, 30, "the calibration baseline")
+            wait_until(lambda: registry.baseline(rehearsed.baseline.parent or "") is not None, 90, "the calibration baseline")
             named = registry.publish_baseline(rehearsed.baseline, who="test", why="test").digest
             fed += feed(client, made.evidence(SHORT.commissioned, SHORT.parts, named), RATE)
             settled(client, site, registry, window_s=1)
