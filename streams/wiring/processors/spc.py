@@ -32,6 +32,7 @@ log = structlog.get_logger("spc")
 APP = "spc"
 TABLE = "stations-v1"
 _MARGIN_MS = 5_000  # by which the clocks of two brokers, of the tick's and of the verdicts', may differ
+_STILL_MS = 2_000
 _NOW = 1 << 62  # an offset that no log reaches: read to its end
 _KEPT = 4096  # unpacked beside their entries in the table
 _READER = Reader(VerdictV1, PlanV1, LimitsActV1)
@@ -88,6 +89,7 @@ class Stations:
         self._client, self._unpacked = client, Unpacked()
         self._log_ms: dict[int, int] = {}  # partition -> how far verdict.v1 has gone; made anew by reading on
         self._read: dict[int, int] = {}
+        self._still: dict[int, tuple[int, int]] = {}  # offset read, and the tick that saw it first or asked last
         self.states: Callable[[], Iterable[State]] = tuple
 
     def key(self, record: Received) -> str | None:
@@ -129,14 +131,26 @@ class Stations:
 
     def _log(self, partition: int, due: int, now_ms: int) -> int:
         """How far verdict.v1 has gone in this partition; where that is not enough, also by its silence."""
-        if self._log_ms.get(partition, 0) < due <= now_ms - _MARGIN_MS and self._silent(partition):
+        if self._log_ms.get(partition, 0) < due <= now_ms - _MARGIN_MS and self._silent(partition, now_ms):
             self._log_ms[partition] = max(self._log_ms.get(partition, 0), now_ms - _MARGIN_MS)
         return self._log_ms.get(partition, 0)
 
-    def _silent(self, partition: int) -> bool:
-        """Whether no verdict lies behind those that were read."""
+    def _silent(self, partition: int, now_ms: int) -> bool:
+        """Whether no verdict lies behind those that were read. Kafka is only asked where none was read for a while: with work
+        waiting, and ticks read ahead of it, the answer is no, and asking for every station would hold the work up further.
+        """
+        before, since_ms = self._still.get(partition, (-2, 0))
+        if before != self._read.get(partition, -1):
+            self._still[partition] = self._read.get(partition, -1), now_ms
+            return False
+        if now_ms - since_ms < _STILL_MS:
+            return False
+        self._still[partition] = before, now_ms
+        return self._at_end(partition)
+
+    def _at_end(self, partition: int) -> bool:
         mine = (state["station"].get("verdicts", -1) for state in self.states() if state["partition"] == partition)
-        read = self._read[partition] = max(self._read.get(partition, -1), *mine, -1)
+        read = max(self._read.get(partition, -1), *mine, -1)
         try:
             return not any(_readable(record) for record in read_between(self._client, (VERDICT, partition), read + 1, _NOW))
         except (KafkaUnreachable, KafkaRefused) as error:
