@@ -44,6 +44,7 @@ class Job:
     stall_s: float = 60.0
     session_s: float = 6.0
     forget_ms: int = 60_000
+    table: str = "state"
 
     @property
     def out(self) -> str:
@@ -59,7 +60,7 @@ class Job:
 
     @property
     def changelog(self) -> str:
-        return f"{self.name}-state-changelog"
+        return f"{self.name}-{self.table}-changelog"
 
     @property
     def client(self) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def run_tables(job: Job) -> None:
     from streams.wiring.engines.tables import Tables, TablesConfig
 
     config = TablesConfig(
-        app=job.name, instance=f"{job.name}-{job.slot}", client=job.client, source=job.name, table="state",
+        app=job.name, instance=f"{job.name}-{job.slot}", client=job.client, source=job.name, table=job.table,
         tick_topic=job.ticks, dead_letter_topic=job.dead, partitions=job.partitions, session_timeout_s=job.session_s,
         stall_s=job.stall_s,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,21 @@ def test_a_state_that_cannot_expire_holds_up_no_other_and_ends_nothing(kafka: Sh
         assert child.terminate() == 0
     assert outputs(job)["full/odd"] == 1
     assert not [letter for letter in read_all(job.client, [job.dead])]
+
+
+def test_a_program_with_another_table_takes_over_from_the_one_before(kafka: SharedKafka, tmp_path: Path) -> None:
+    """Kafka hands a static member its old assignment back, with the changelog of the table that is no more."""
+    before = Job(engine="tables", bootstrap=kafka.bootstrap, name=kafka.fresh("tables"), partitions=1)
+    after = replace(before, table="state-2")
+    make_topics(before)
+    make_topics(after)
+    with children(before, tmp_path) as (child,):
+        child.start_ready()
+        feed(before, [("a", b"1"), ("a", b"2"), ("a", b"3")])
+        wait_until(lambda: outputs(before)["full/a"] == 1, what="the answer")
+        assert child.terminate() == 0
+    with children(after, tmp_path) as (child,):
+        child.start_ready()
+        feed(after, [("b", b"1"), ("b", b"2"), ("b", b"3")])
+        wait_until(lambda: outputs(after)["full/b"] == 1, what="the answer of the next program")
+        assert child.terminate() == 0

@@ -360,7 +360,8 @@ def _options(config: TablesConfig) -> dict[str, Any]:
         "broker_commit_interval": 0.5,
         "broker_session_timeout": config.session_timeout_s,
         "broker_heartbeat_interval": min(3.0, config.session_timeout_s / 10),
-        "consumer_group_instance_id": config.instance,
+        # A member that comes back gets its old assignment, with the changelog of an earlier table: so its name holds the table.
+        "consumer_group_instance_id": f"{config.instance}-{config.table}",
         "worker_redirect_stdouts": False,
     }
 
