@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers.servers import SharedKafka, SharedTriton, shared_kafka, shared_triton
+
+# A property is about what comes out; a machine that is busy makes it slow, not wrong.
+settings.register_profile("verdictline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("verdictline")
 
 
 @pytest.fixture(scope="session")
