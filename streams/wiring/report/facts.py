@@ -151,6 +151,8 @@ def _before(connection: Connection, question: Question) -> tuple[Count, ...]:
 def lot_question(connection: Connection, lot: str, zone: str, question: Question) -> Question:
     """The window of a lot is from its first to its last part; before it: the last lot of the same product that began earlier.
 
+    Charts, drift and challenges name no lot: of them what concerns its products counts.
+
     Raises ValueError for a lot that nobody has seen, with the nearest names.
     """
     scope = Scope(stations=question.stations, products=question.products, purposes=())
@@ -166,6 +168,7 @@ def lot_question(connection: Connection, lot: str, zone: str, question: Question
         before=None if before is None else _of_lot(before, zone),
         lot=lot,
         lot_before=None if before is None else before.lot,
+        products=mine.products,
     )
 
 

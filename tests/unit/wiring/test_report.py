@@ -24,10 +24,11 @@ from streams.monitors.shares import exact_share
 from streams.wiring.adapters.database.connection import database_url, open_engine
 from streams.wiring.adapters.database.scope import asking
 from streams.wiring.adapters.database.store import Store
-from streams.wiring.report.compose import Report, as_json, json_schema
-from streams.wiring.report.facts import OnBus, Question, lot_question
+from streams.wiring.report.compose import Report, as_json, compose, json_schema
+from streams.wiring.report.facts import OnBus, Question, gather, lot_question
 from streams.wiring.report.window import shift
 from tests.helpers.reported import (
+    ALL_READ,
     BEGIN,
     CLOCKS,
     EIGHT_HOURS,
@@ -240,10 +241,12 @@ def test_a_lot_is_one_lot_over_two_shifts(folder: Path) -> None:
         found = lot_question(connection, "DISC-3", ZONE, question)
     whole = [one for one in verdicts(two_shifts(), BEGIN, BEGIN + 2 * EIGHT_HOURS) if one.lot == "DISC-3"]
     assert (found.window.begin, found.lot_before) == (min(one.captured_at for one in whole if one.captured_at), "DISC-2")
-    made = asked(folder, window=found.window, before=found.before, lot=found.lot, lot_before=found.lot_before)
+    with asking(None, folder) as connection:
+        made = compose(replace(gather(connection, found, NOW), bus=ALL_READ))
     assert made.production.total.n == len(whole)
     assert (made.about.name, made.about.before) == ("lot DISC-3", "lot DISC-2")
     assert made.reconciliation.announced == len(whole)
+    assert {one.product for one in made.process.courses} | {one.product for one in made.process.signals} == {"disc"}
 
 
 def test_the_json_is_what_its_committed_schema_says(made: Report) -> None:
