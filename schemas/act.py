@@ -11,7 +11,11 @@ from schemas.ids import Digest
 
 
 class ActV1(Message):
-    """A recorded act. Whoever publishes a version or moves a pointer -> everyone who asks later."""
+    """A recorded act. Whoever publishes a version, moves a pointer or changes a user -> everyone who asks later.
+
+    where: the pointer; of a user of the console `current/users/<name>`. digest: of the version that is in force there; of a
+    user SHA-256 of the canonical JSON of {disabled, name, role} as they are now.
+    """
 
     TYPE = "verdictline.act.act.v1"
     act: Literal[
@@ -24,6 +28,11 @@ class ActV1(Message):
         "spc_freeze",
         "spc_remove",
         "spc_recompute",
+        "user_added",
+        "user_role",
+        "user_password",
+        "user_disabled",
+        "user_enabled",
     ]
     where: Annotated[str, StringConstraints(pattern=r"^current/.+", max_length=300)]
     digest: Digest

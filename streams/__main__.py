@@ -52,6 +52,12 @@ COMMANDS: dict[str, str] = {
     "spc remove": "spc:remove",
     "spc recompute": "spc:recompute",
     "spc plot": "spc_plot:plot",
+    "user add": "user:add",
+    "user list": "user:list_users",
+    "user role": "user:role",
+    "user reset": "user:reset",
+    "user disable": "user:disable",
+    "user enable": "user:enable",
     "bench pipeline": "bench:pipeline",
     "bench drift": "bench_drift:drift",
     "bench spc": "bench_spc:spc",
@@ -69,6 +75,7 @@ _GROUPS = {
     "challenge": "Parts with a known answer: prove that a station still finds defects.",
     "db": "The sink's database: schema, state, rebuilding.",
     "spc": "Control charts: what is charted, their limits, and the acts that change them.",
+    "user": "Who may log in at the console, and what they may.",
     "bench": "Measure.",
 }
 

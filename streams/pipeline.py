@@ -21,17 +21,17 @@ from schemas.topics import (
     VERDICT,
 )
 
-Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc", "sink"]
+Processor = Literal["anomaly", "classification", "segmentation", "triage", "drift", "challenge", "spc", "sink", "console"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """name is also the consumer group. needs_triton: not ready while its models are not."""
+    """name is also the consumer group, of those that read topics. needs_triton: not ready while its models are not."""
 
     name: Processor
     reads: tuple[str, ...]
     writes: tuple[str, ...]
-    engine: Literal["Flow", "Exact", "faust"]
+    engine: Literal["Flow", "Exact", "faust", "web"]
     answers: str
     needs_triton: bool = False
 
@@ -95,6 +95,13 @@ PIPELINE: tuple[Row, ...] = (
         writes=(),
         engine="Flow",
         answers="What happened, for report, console and what-if?",
+    ),
+    Row(
+        name="console",
+        reads=(),
+        writes=(ACT,),
+        engine="web",
+        answers="What do people see, and who did what?",
     ),
 )
 

@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     None: inside the state folder. cache: where downloads are kept; None: the user's cache folder.
     database: where the sink keeps what happened: sqlite:///path or postgresql://user:password@host/name; None: a file in the
     state folder. database_days: for how long it keeps parts, their evidence and what people said of them (some 3 kB a part).
+    console_host, console_port: where the console's pages are served (port 0: any free one); beyond loopback its cookies need
+    HTTPS. console_url: its address as people write it, where a proxy stands before it.
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
     health_host: where /metrics and /health listen; 0.0.0.0 inside a container. prometheus: the program that `demo
@@ -33,6 +35,9 @@ class Settings(BaseSettings):
     cache: Path | None = None
     database: str | None = None
     database_days: float = Field(default=35, gt=0, le=36_500)
+    console_host: str = "127.0.0.1"
+    console_port: int = Field(default=8750, ge=0, le=65535)
+    console_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+$")
     profile: str = "cpu-fp32"
     log_level: str = "info"
     health_host: str = "127.0.0.1"
@@ -63,6 +68,12 @@ class Settings(BaseSettings):
         if self.kafka is None:
             raise ValueError("VERDICTLINE_KAFKA is not set: name a Kafka (host:port), or use `verdictline demo` or `up`")
         return {"bootstrap.servers": self.kafka, **self.kafka_client}
+
+    @property
+    def console_address(self) -> str:
+        """How people reach the console."""
+        host = f"[{self.console_host}]" if ":" in self.console_host else self.console_host
+        return self.console_url or f"http://{host}:{self.console_port}"
 
     @property
     def store(self) -> Path:

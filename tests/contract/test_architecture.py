@@ -69,9 +69,14 @@ ALLOWED: dict[str, set[str]] = {
     | {"alembic", "numpy", "pydantic", "sqlalchemy"},
     "streams/wiring/adapters/database/store": {"schemas", "streams.metrics", "streams.wiring.adapters.database"}
     | {"sqlalchemy", "time"},
+    "streams/wiring/adapters/desk": {"schemas", "streams.fates", "streams.wiring.adapters", "alembic", "argon2", "sqlalchemy"}
+    | {"structlog", "threading"},
+    "streams/wiring/console": {"schemas", "streams.fates", "streams.metrics", "streams.review", "streams.wiring.console"}
+    | {"asyncio", "jinja2", "starlette", "structlog"},
     "streams/wiring/processors": CLOCKS
     | WIRED
     | {"schemas", "streams.effects", "streams.wiring", "pydantic", "structlog", "numpy"},
+    "streams/wiring/processors/console": CLOCKS | WIRED | {"schemas", "streams.wiring", "structlog", "uvicorn"},
     "streams/wiring/commands": CLOCKS
     | ALL
     | {"aiokafka", "confluent_kafka", "numpy", "pydantic", "rich", "sqlalchemy", "typer", "yaml", "structlog"},

@@ -116,6 +116,7 @@ def child_env(settings: Settings) -> dict[str, str]:
         "VERDICTLINE_MODEL_STORE": str(settings.store),
         "VERDICTLINE_KAFKA_CLIENT": json.dumps(settings.kafka_client),
         "VERDICTLINE_SUMMARY_EVERY_S": str(settings.summary_every_s),
+        "VERDICTLINE_CONSOLE_PORT": str(settings.console_port),
         "VERDICTLINE_LOG_LEVEL": settings.log_level,
         "OMP_NUM_THREADS": "1",
     }

@@ -20,10 +20,13 @@ from schemas.ids import InspectionId
 from streams.capture.gateway import StationMemory
 from streams.pipeline import PIPELINE
 from streams.settings import Settings, cache_folder
+from streams.wiring.adapters.desk.accounts import Accounts
+from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable
 from streams.wiring.adapters.outbox import Outbox
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.topics import apply_topics
+from streams.wiring.console.users import link_to
 from streams.workbench.demo.charts import plan_charts
 from streams.workbench.demo.models import child_env, prepare_models
 from streams.workbench.demo.plan import Plan, StationPlan, shares
@@ -34,7 +37,7 @@ from streams.workbench.fleet import Fleet, Usage
 from streams.workbench.observer import Truth
 from streams.workbench.plant import FolderPlant, Knobs, Plant, SimulatedPlant
 from streams.workbench.plant.naming import number
-from streams.workbench.processes import free_ports
+from streams.workbench.processes import free_ports, is_free
 from streams.workbench.prometheus import LocalPrometheus, find_prometheus
 from streams.workbench.servers import Kind, Servers
 
@@ -103,6 +106,7 @@ class _Demo:
             )
             known = {"kafka": servers.kafka, "triton": servers.triton, "state": self._state, "model_store": servers.store}
             self._settings = settings = settings.model_copy(update=known)
+            self._settings = settings = settings.model_copy(update={"console_port": _console_port(settings)})
             apply_topics(settings.client())
             if wanted.keep:
                 self._say(f"Kafka: {servers.kafka}; Triton: {servers.triton}")
@@ -116,6 +120,7 @@ class _Demo:
             self._fleet = fleet = Fleet(self._state / "logs")
             stack.callback(fleet.stop)
             self._start_processors()
+            self._say(f"console: {_console(settings)}")
             if program is not None:
                 self._observe(stack, program)
             watcher = stack.enter_context(Watcher(settings.client(), _since(plan)))
@@ -288,6 +293,22 @@ def _plant(wanted: Wanted) -> Plant:
     if wanted.folder is not None:
         return FolderPlant(wanted.folder, wanted.seed)
     return SimulatedPlant(seed=wanted.seed, knobs=wanted.knobs)
+
+
+def _console_port(settings: Settings) -> int:
+    wanted = settings.console_port
+    return wanted if wanted and is_free(wanted) else free_ports(1)[0]
+
+
+def _console(settings: Settings) -> str:
+    """Its address; while it has no user, the one-time link that makes the first admin."""
+    desk = open_desk(settings.state)
+    try:
+        token = Accounts(desk).first_link(datetime.now(UTC))
+    finally:
+        desk.dispose()
+    url = settings.console_address
+    return url if token is None else f"{link_to(url, token)} (works once: choose the admin's name and password)"
 
 
 def _since(plan: Plan) -> Callable[[InspectionId], bool]:

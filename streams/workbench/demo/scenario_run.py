@@ -36,6 +36,7 @@ from streams.workbench.servers import Kind, Servers
 ALL = "all"
 _READY_S, _FORGET_S, _TURN_S = 60.0, 30.0, 0.1
 _QUIET = {"log_level": 2}
+_OF_IMAGES = [row.name for row in PIPELINE if row.engine != "web"]  # nobody looks at pages
 _WINDOW_S = 2.0  # a scenario's parts come faster than a line's: its windows are shorter, too
 
 
@@ -84,7 +85,9 @@ class _Run:
             place = Place(settings=self._settings, registry=registry, fleet=fleet, tell=self._tell)
             for scenario in group:
                 prepare(place, scenario, self._asked)
-                self._insist(fleet, [row.name for row in PIPELINE] if scenario.feed == "images" else ["drift"])
+                self._insist(
+                    fleet, [row.name for row in PIPELINE if row.engine != "web"] if scenario.feed == "images" else ["drift"]
+                )
                 yield play(place, scenario, self._asked.seed, station_of(scenario), kill=self._asked.kill)
                 if scenario.feed == "recorded":
                     forget(self._settings.client())

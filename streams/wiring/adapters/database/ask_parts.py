@@ -244,10 +244,10 @@ def part(connection: Connection, inspection: str) -> Part | None:
 
 def _parts(connection: Connection, scope: Scope, most: int, *conditions: ColumnElement[bool]) -> tuple[Part, ...]:
     query = select(INSPECTIONS).where(*within(scope, INSPECTIONS), *conditions).order_by(_I.at_us, _I.inspection).limit(most)
-    return tuple(_part(row) for row in connection.execute(query))
+    return tuple(part_of(row) for row in connection.execute(query))
 
 
-def _part(row: Row[Any]) -> Part:
+def part_of(row: Row[Any]) -> Part:
     return Part(
         **{name: getattr(row, name) for name in _COPIED},
         at=time_of(row.at_us),

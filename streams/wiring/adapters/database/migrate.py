@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from streams.wiring.adapters.database.connection import reading, writing
 
 _LOCK = 0x56444C  # of PostgreSQL's advisory locks
-_FOLDER = Path(__file__).parent / "migrations"
+VERSIONS = Path(__file__).parent / "migrations"
 
 
 class DatabaseIsNewer(ValueError):
@@ -37,25 +37,25 @@ class Schema:
         return self.current == self.head
 
 
-def schema(engine: Engine) -> Schema:
-    """Raises Unavailable."""
+def schema(engine: Engine, versions: Path = VERSIONS) -> Schema:
+    """versions: the folder of its migrations. Raises Unavailable."""
     with reading(engine) as connection:
-        return _schema(connection)
+        return _schema(connection, versions)
 
 
-def migrate(engine: Engine) -> Schema:
+def migrate(engine: Engine, versions: Path = VERSIONS) -> Schema:
     """To the newest version; others who try at the same time wait, and find it done. Raises DatabaseIsNewer, Unavailable."""
-    found = schema(engine)
+    found = schema(engine, versions)
     if not found.up_to_date and found.known:
         with writing(engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            found = _schema(connection)
+            found = _schema(connection, versions)
             if found.known and not found.up_to_date:
-                config = _config()
+                config = _config(versions)
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-                found = _schema(connection)
+                found = _schema(connection, versions)
     if not found.known:
         raise DatabaseIsNewer(
             f"database {engine.url.render_as_string(hide_password=True)} has schema {found.current}, this program knows up to"
@@ -64,15 +64,15 @@ def migrate(engine: Engine) -> Schema:
     return found
 
 
-def _schema(connection: Connection) -> Schema:
+def _schema(connection: Connection, versions: Path) -> Schema:
     current = MigrationContext.configure(connection).get_current_revision()
-    scripts = ScriptDirectory.from_config(_config())
+    scripts = ScriptDirectory.from_config(_config(versions))
     known = {script.revision for script in scripts.walk_revisions()}
     return Schema(current=current, head=scripts.get_current_head() or "", known=current is None or current in known)
 
 
-def _config() -> Config:
+def _config(versions: Path) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.set_main_option("script_location", str(versions).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

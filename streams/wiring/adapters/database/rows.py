@@ -48,6 +48,7 @@ from schemas.spc import LimitsActV1, LimitsV1, PlanV1, SignalV1, StageBreakV1, S
 from schemas.topics import ACT, BASELINE, CHALLENGE, DRIFT, EVIDENCE, LABEL, MODEL_SET, POLICY, SPC, VERDICT
 from schemas.verdict import UsedV1, VerdictV1
 from streams.wiring.adapters.database.cells import MOST_P, pack_cells
+from streams.wiring.adapters.database.heat import pack_heat
 
 TOPICS = (EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT)
 Row = tuple[str, dict[str, Any]]
@@ -179,7 +180,8 @@ def _announced(message: AnnouncedV1, received: Received) -> list[Row]:
     return [("announced", row)]
 
 
-_NOTHING_SEEN = dict.fromkeys(("score", "p_value", "label", "probability", "probabilities", "instances", "mm_per_px", "cells"))
+_SEEN = ("score", "p_value", "label", "probability", "probabilities", "instances", "mm_per_px", "cells", "heat")
+_NOTHING_SEEN = dict.fromkeys(_SEEN)
 
 
 def _observed(message: Observation, received: Received, stage: str, seen: Mapping[str, Any]) -> list[Row]:
@@ -191,6 +193,7 @@ def _observed(message: Observation, received: Received, stage: str, seen: Mappin
         "model": message.model.digest,
         **_NOTHING_SEEN,
         **seen,
+        "image": _whole(message.image),
         "log_offset": received.offset,
         "at_us": received.timestamp_ms * 1000,
     }
@@ -198,8 +201,10 @@ def _observed(message: Observation, received: Received, stage: str, seen: Mappin
 
 
 def _anomaly(message: AnomalyV1, received: Received) -> list[Row]:
-    cells = pack_cells(message.heat_map) if message.p_value <= MOST_P else None
-    return _observed(message, received, "anomaly", {"score": message.score, "p_value": message.p_value, "cells": cells})
+    strange = message.p_value <= MOST_P
+    cells, heat = (pack_cells(message.heat_map), pack_heat(message.heat_map)) if strange else (None, None)
+    seen = {"score": message.score, "p_value": message.p_value, "cells": cells, "heat": heat}
+    return _observed(message, received, "anomaly", seen)
 
 
 def _classification(message: ClassificationV1, received: Received) -> list[Row]:

@@ -8,7 +8,8 @@ record that the row was made from. `data`: the whole message as JSON, without wh
 * revisions: every revision of every verdict. reasons: JSON [{code, view, stage, detail}]; used: JSON of what decided.
 * announced: what the gateway owed a verdict. views: JSON {view: [width_px, height_px]}.
 * evidence: what each stage saw of each view, the first word of each model set. probabilities: JSON {class: share}; instances:
-  JSON; cells: of views with a p-value up to .2, the sorted heat map (`cells.py`).
+  JSON; cells, heat: of views with a p-value up to .2, the sorted heat map (`cells.py`), and the map to look at (`heat.py`);
+  image: JSON of the reference. Only references that stand here are ever opened for a person.
 * failed: stages that could not observe. reviews: what people decided; labels: what they say is true.
 * spc_*, drift_events, baselines*, challenge_*, suspect_windows, detection_limits: the messages of those topics by their ids.
 * acts, policies, model_sets, in_force: who put which version in force, and the versions.
@@ -128,7 +129,7 @@ EVIDENCE = Table(
     _real("probability"),
     *_maybe("probabilities", "instances"),
     _real("mm_per_px"),
-    *_maybe("cells"),
+    *_maybe("cells", "image", "heat"),
     _int("log_offset"),
     _int("at_us"),
     Index("evidence_at", "at_us"),

@@ -1,0 +1,303 @@
+"""What the console asks: each question on one snapshot of its own. Reads; judges nothing.
+
+`Questions` may be asked from any thread. While there is no database yet, or one of another schema, every question raises
+Unavailable with what to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select
+
+from schemas.baseline import BaselineStateV1
+from schemas.challenge import StationProofV1
+from schemas.common import ImageRef
+from schemas.ids import parse_inspection
+from schemas.model_set import ModelSetV1
+from schemas.policy import PolicyV1
+from streams.fates import Unavailable
+from streams.wiring.adapters.database import tables as t
+from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
+from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
+from streams.wiring.adapters.database.connection import reading
+from streams.wiring.adapters.database.heat import unpack_heat
+from streams.wiring.adapters.database.migrate import schema
+from streams.wiring.adapters.database.scope import Scope
+
+MOST_FOUND = 200
+_E = t.EVIDENCE.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """All stations since `begin`: counts of production parts; the newest verdict of each; how many wait for a person."""
+
+    counts: tuple[Count, ...]
+    last_at: Mapping[str, datetime]
+    open_reviews: Mapping[str, int]
+    baselines: tuple[BaselineStateV1, ...]
+    proofs: tuple[StationProofV1, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What one model said of one view. shares: class -> probability; instances: as InstanceV1's fields."""
+
+    view: str
+    stage: str
+    model_set: str
+    model: str
+    score: float | None
+    p_value: float | None
+    label: str | None
+    probability: float | None
+    shares: Mapping[str, float]
+    instances: tuple[Mapping[str, Any], ...]
+    at: datetime
+    image: ImageRef | None
+    heat: tuple[float, bytes] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One revision of the verdict. reasons: mappings of code, view, stage, detail."""
+
+    revision: int
+    disposition: str
+    label: str | None
+    decided_by: str
+    who: str | None
+    late: bool
+    reasons: tuple[Mapping[str, str], ...]
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """Everything known of one inspection. part: None while there is no verdict. sizes: view -> (width, height) in px.
+
+    failed, reviews, labels: the rows as mappings, with `at`. others: further visits of the same serial.
+    """
+
+    inspection: str
+    part: Part | None
+    announced_at: datetime | None
+    views_expected: int | None
+    sizes: Mapping[str, tuple[int, int]]
+    observed: tuple[Observed, ...]
+    failed: tuple[Mapping[str, Any], ...]
+    revisions: tuple[Revision, ...]
+    reviews: tuple[Mapping[str, Any], ...]
+    labels: tuple[Mapping[str, Any], ...]
+    others: tuple[Part, ...] = ()
+    model_set: ModelSetV1 | None = None
+    policy_title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """A pointer: which version of what is in force where, who said so and why. set: of a model set."""
+
+    kind: str
+    place: str
+    digest: str
+    who: str
+    why: str
+    at: datetime
+    model_set: ModelSetV1 | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    in_force: tuple[InForce, ...]
+    versions: Mapping[str, ModelSetV1]
+    acts: tuple[Act, ...] = field(default=())
+
+
+class Questions:
+    """engine: of the sink's database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._checked = False
+
+    def lines(self, begin: datetime) -> Lines:
+        scope = Scope(begin=begin)
+        with self._asking() as connection:
+            return Lines(
+                counts=counts(connection, scope),
+                last_at=_last_verdicts(connection),
+                open_reviews=_open_reviews(connection),
+                baselines=baseline_states(connection, Scope()),
+                proofs=proofs(connection, Scope()),
+            )
+
+    def find(self, text: str) -> tuple[Part, ...]:
+        """Of that inspection id, serial or lot, the newest first; at most 200."""
+        with self._asking() as connection:
+            if (one := part(connection, text)) is not None:
+                return (one,)
+            either = (t.INSPECTIONS.c.serial == text) | (t.INSPECTIONS.c.lot == text)
+            return _newest(connection, either)
+
+    def newest(self) -> tuple[Part, ...]:
+        with self._asking() as connection:
+            return _newest(connection, t.INSPECTIONS.c.at_us > 0, 20)
+
+    def inspected(self, inspection: str) -> Inspected | None:
+        try:
+            parse_inspection(inspection)
+        except ValueError:
+            return None
+        with self._asking() as connection:
+            found = _inspected(connection, inspection)
+        return found if found.part or found.announced_at or found.observed or found.failed else None
+
+    def image(self, inspection: str, view: str) -> ImageRef | None:
+        """Where the image of that view lies, as the evidence says."""
+        query = select(_E.image).where(_E.inspection == inspection, _E.view == view, _E.image.is_not(None))
+        with self._asking() as connection:
+            found = connection.execute(query.order_by(_E.log_offset).limit(1)).scalar_one_or_none()
+        return None if found is None else ImageRef.model_validate_json(found)
+
+    def heat(self, inspection: str, view: str) -> tuple[float, bytes] | None:
+        """(value of step 255, 32 x 32 steps row by row)."""
+        query = select(_E.heat).where(_E.inspection == inspection, _E.view == view, _E.heat.is_not(None))
+        with self._asking() as connection:
+            found = connection.execute(query.order_by(_E.log_offset).limit(1)).scalar_one_or_none()
+        return None if found is None else unpack_heat(found)
+
+    def pair(self, policy: str, model_set: str) -> tuple[PolicyV1, ModelSetV1] | None:
+        """The versions with these digests; None: one of them is not known."""
+        p, m = t.POLICIES.c, t.MODEL_SETS.c
+        with self._asking() as connection:
+            rules = connection.execute(select(p.data).where(p.digest == policy)).scalar_one_or_none()
+            models = connection.execute(select(m.data).where(m.digest == model_set)).scalar_one_or_none()
+        if rules is None or models is None:
+            return None
+        return PolicyV1.read(rules.encode()), ModelSetV1.read(models.encode())
+
+    def models(self) -> Models:
+        with self._asking() as connection:
+            versions = model_sets(connection)
+            titles = {row.digest: row.title for row in connection.execute(select(t.POLICIES.c.digest, t.POLICIES.c.title))}
+            rows = connection.execute(select(t.IN_FORCE).order_by(t.IN_FORCE.c.kind, t.IN_FORCE.c.place)).all()
+            return Models(
+                in_force=tuple(_in_force(row, versions, titles) for row in rows),
+                versions=versions,
+                acts=acts(connection, Scope()),
+            )
+
+    @contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        if not self._checked:
+            self._check()
+        with reading(self._engine) as connection:
+            yield connection
+
+    def _check(self) -> None:
+        url = self._engine.url
+        if url.drivername == "sqlite" and not Path(str(url.database)).is_file():
+            raise Unavailable("there is no database yet: `verdictline run sink` makes and fills it")
+        found = schema(self._engine)
+        if not found.up_to_date:
+            raise Unavailable(f"the database has schema {found.current or 'none'}, this program has {found.head}")
+        self._checked = True
+
+
+def _last_verdicts(connection: Connection) -> dict[str, datetime]:
+    c = t.INSPECTIONS.c
+    rows = connection.execute(select(c.station, func.max(c.decided_us)).group_by(c.station))
+    return {station: time_of(last) for station, last in rows}
+
+
+def _open_reviews(connection: Connection) -> dict[str, int]:
+    c = t.INSPECTIONS.c
+    query = select(c.station, func.count()).where(c.disposition == "review", c.decided_by == "policy").group_by(c.station)
+    return {station: n for station, n in connection.execute(query)}
+
+
+def _newest(connection: Connection, condition: Any, most: int = MOST_FOUND) -> tuple[Part, ...]:
+    c = t.INSPECTIONS.c
+    query = select(t.INSPECTIONS).where(condition).order_by(c.at_us.desc(), c.inspection).limit(most)
+    return tuple(part_of(row) for row in connection.execute(query))
+
+
+def _inspected(connection: Connection, inspection: str) -> Inspected:
+    hello = connection.execute(select(t.ANNOUNCED).where(t.ANNOUNCED.c.inspection == inspection)).first()
+    found = part(connection, inspection)
+    serial = found.serial if found else (hello.serial if hello else None)
+    others = _newest(connection, t.INSPECTIONS.c.serial == serial) if serial else ()
+    models, policy = _versions(connection, found, hello)
+    return Inspected(
+        inspection=inspection,
+        part=found,
+        announced_at=time_of(hello.announced_us) if hello else None,
+        views_expected=hello.views_expected if hello else None,
+        sizes={view: (size[0], size[1]) for view, size in json.loads(hello.views).items()} if hello else {},
+        observed=tuple(_observed(row) for row in _of(connection, t.EVIDENCE, inspection)),
+        failed=tuple(_timed(row) for row in _of(connection, t.FAILED, inspection)),
+        revisions=tuple(_revision(row) for row in _of(connection, t.REVISIONS, inspection, "revision")),
+        reviews=tuple(_timed(row) for row in _of(connection, t.REVIEWS, inspection)),
+        labels=tuple(_timed(row) for row in _of(connection, t.LABELS, inspection)),
+        others=tuple(one for one in others if one.inspection != inspection),
+        model_set=models,
+        policy_title=policy,
+    )
+
+
+def _versions(connection: Connection, found: Part | None, hello: Any) -> tuple[ModelSetV1 | None, str | None]:
+    models = found.model_set if found else getattr(hello, "model_set", None)
+    policy = found.policy if found else getattr(hello, "policy", None)
+    data = connection.execute(select(t.MODEL_SETS.c.data).where(t.MODEL_SETS.c.digest == models)).scalar_one_or_none()
+    title = connection.execute(select(t.POLICIES.c.title).where(t.POLICIES.c.digest == policy)).scalar_one_or_none()
+    return None if data is None else ModelSetV1.read(data.encode()), title
+
+
+def _of(connection: Connection, table: Any, inspection: str, order: str = "log_offset") -> list[Row[Any]]:
+    return list(connection.execute(select(table).where(table.c.inspection == inspection).order_by(table.c[order])).all())
+
+
+def _observed(row: Any) -> Observed:
+    return Observed(
+        **{name: getattr(row, name) for name in _COPIED},
+        shares=json.loads(row.probabilities or "{}"),
+        instances=tuple(json.loads(row.instances or "[]")),
+        at=time_of(row.at_us),
+        image=None if row.image is None else ImageRef.model_validate_json(row.image),
+        heat=None if row.heat is None else unpack_heat(row.heat),
+    )
+
+
+_COPIED = ("view", "stage", "model_set", "model", "score", "p_value", "label", "probability")
+
+
+def _revision(row: Any) -> Revision:
+    copied = ("revision", "disposition", "label", "decided_by", "who", "late")
+    return Revision(
+        **{name: getattr(row, name) for name in copied},
+        reasons=tuple(json.loads(row.reasons)),
+        decided_at=time_of(row.decided_us),
+    )
+
+
+def _timed(row: Row[Any]) -> dict[str, Any]:
+    return {**row._mapping, "at": time_of(row.at_us)}
+
+
+def _in_force(row: Any, versions: Mapping[str, ModelSetV1], titles: Mapping[str, str]) -> InForce:
+    copied = ("kind", "place", "digest", "who", "why")
+    return InForce(
+        **{name: getattr(row, name) for name in copied},
+        at=time_of(row.at_us),
+        model_set=versions.get(row.digest),
+        title=titles.get(row.digest),
+    )

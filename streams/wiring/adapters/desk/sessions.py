@@ -1,0 +1,80 @@
+"""Who is logged in, and how often a login failed. The cookie holds a token, the database its hash. Knows no page.
+
+A session ends 12 h after it began, after 4 h without a request, and when it seems to begin in the future by more than a
+minute: a clock that was set back must not lengthen it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, func, select
+
+from schemas.label import Role
+from streams.wiring.adapters.database.connection import reading, writing
+from streams.wiring.adapters.database.rows import micros
+from streams.wiring.adapters.desk.accounts import token_hash
+from streams.wiring.adapters.desk.tables import ATTEMPTS, SESSIONS, USERS
+
+LASTS, IDLE, SKEW = timedelta(hours=12), timedelta(hours=4), timedelta(minutes=1)
+WINDOW, OF_A_NAME, OF_AN_ADDRESS = timedelta(minutes=15), 5, 50
+_TOUCH = timedelta(minutes=1)
+_S, _U, _A = SESSIONS.c, USERS.c, ATTEMPTS.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who asks. csrf: what each of the session's forms must carry."""
+
+    name: str
+    role: Role
+    csrf: str
+
+
+class Sessions:
+    """Every method raises Unavailable."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, name: str, now: datetime) -> str:
+        """The token for the cookie. Forgets what has ended."""
+        token = secrets.token_urlsafe(32)
+        row = {"token": token_hash(token), "name": name, "csrf": secrets.token_urlsafe(32)}
+        with writing(self._engine) as connection:
+            connection.execute(SESSIONS.delete().where(_S.made_us < micros(now - LASTS)))
+            connection.execute(ATTEMPTS.delete().where((_A.at_us < micros(now - WINDOW)) | (_A.name == name)))
+            connection.execute(SESSIONS.insert(), {**row, "made_us": micros(now), "seen_us": micros(now)})
+        return token
+
+    def person(self, token: str, now: datetime) -> Person | None:
+        """Whose session that is; None: it has ended, or never was."""
+        query = select(_S.made_us, _S.seen_us, _S.csrf, _U.name, _U.role, _U.disabled).join(USERS, _U.name == _S.name)
+        with reading(self._engine) as connection:
+            row = connection.execute(query.where(_S.token == token_hash(token))).first()
+        if row is None or row.disabled or not micros(now - LASTS) < row.made_us <= micros(now + SKEW):
+            return None
+        if row.seen_us < micros(now - IDLE):
+            return None
+        if row.seen_us < micros(now - _TOUCH):
+            with writing(self._engine) as connection:
+                connection.execute(SESSIONS.update().where(_S.token == token_hash(token)).values(seen_us=micros(now)))
+        return Person(name=row.name, role=row.role, csrf=row.csrf)
+
+    def end(self, token: str) -> None:
+        with writing(self._engine) as connection:
+            connection.execute(SESSIONS.delete().where(_S.token == token_hash(token)))
+
+    def failed(self, name: str, address: str, now: datetime) -> None:
+        with writing(self._engine) as connection:
+            connection.execute(ATTEMPTS.insert(), {"name": name, "address": address, "at_us": micros(now)})
+
+    def too_many(self, name: str, address: str, now: datetime) -> bool:
+        """Whether this name, or this address, must wait: 5 failures, or 50, within 15 minutes."""
+        recent = select(func.count()).where(_A.at_us > micros(now - WINDOW))
+        with reading(self._engine) as connection:
+            of_name = connection.execute(recent.where(_A.name == name)).scalar_one()
+            of_address = connection.execute(recent.where(_A.address == address)).scalar_one()
+        return of_name >= OF_A_NAME or of_address >= OF_AN_ADDRESS

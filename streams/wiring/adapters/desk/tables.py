@@ -1,0 +1,70 @@
+"""The console's own tables. Times are `*_us`: microseconds since 1970, UTC. Knows no page.
+
+* users: password: of argon2, None until one is set; subject: who it is at the OIDC provider, None where passwords are used.
+* sessions: token: SHA-256 of what the cookie holds. links: one-time links, token likewise; user: None makes a new one.
+* attempts: logins that failed, for the rate limit. outgoing: records that Kafka has not acknowledged; headers: JSON, base64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+META = MetaData()
+
+
+def _text(name: str, *, key: bool = False, nullable: bool = False) -> Column[Any]:
+    return Column(name, Text, primary_key=key, nullable=nullable)
+
+
+def _us(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _number() -> Column[Any]:
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+USERS = Table(
+    "users",
+    META,
+    _text("name", key=True),
+    _text("role"),
+    _text("password", nullable=True),
+    _text("subject", nullable=True),
+    Column("disabled", Boolean(create_constraint=False), nullable=False),
+    _us("made_us"),
+    _text("made_by"),
+    Index("users_subject", "subject", unique=True),
+)
+SESSIONS = Table(
+    "sessions",
+    META,
+    _text("token", key=True),
+    _text("name"),
+    _text("csrf"),
+    _us("made_us"),
+    _us("seen_us"),
+    Index("sessions_name", "name"),
+)
+LINKS = Table(
+    "links",
+    META,
+    _text("token", key=True),
+    _text("name", nullable=True),
+    _text("role"),
+    _us("made_us"),
+    _us("ends_us"),
+)
+ATTEMPTS = Table("attempts", META, _number(), _text("name"), _text("address"), _us("at_us"), Index("attempts_at", "at_us"))
+OUTGOING = Table(
+    "outgoing",
+    META,
+    _number(),
+    _text("topic"),
+    Column("key", LargeBinary, nullable=True),
+    Column("value", LargeBinary, nullable=True),
+    _text("headers"),
+    _us("made_us"),
+)

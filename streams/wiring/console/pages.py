@@ -1,0 +1,57 @@
+"""The table of the console: a row per page and act, with the roles that may. Navigation, routes and the checks follow from it.
+
+A new page: a module with its handler, a template, a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+from schemas.label import Role
+from streams.wiring.console import inspection, lines, login, models, pictures, users
+from streams.wiring.console.ports import Ask
+
+Handler = Callable[[Ask], Response] | Callable[[Ask], Awaitable[Response]]
+ALL: frozenset[Role] = frozenset(("operator", "reviewer", "engineer", "admin"))
+ADMIN: frozenset[Role] = frozenset(("admin",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """act: what is done, in words. may: who; None: anybody, logged in or not. menu: its name in the navigation, if it is there.
+
+    A handler that is no coroutine function runs in a thread, so it may wait for a database.
+    """
+
+    path: str
+    act: str
+    may: frozenset[Role] | None
+    handler: Handler
+    method: Literal["GET", "POST"] = "GET"
+    menu: str | None = None
+
+
+PAGES: tuple[Page, ...] = (
+    Page(path="/", act="go to the first page", may=ALL, handler=lines.home),
+    Page(path="/lines", act="look at the lines", may=ALL, handler=lines.show, menu="Lines"),
+    Page(path="/lines/events", act="follow the lines", may=ALL, handler=lines.follow),
+    Page(path="/inspection", act="look at a part", may=ALL, handler=inspection.show, menu="Inspection"),
+    Page(path="/inspection/image", act="look at an image", may=ALL, handler=pictures.image),
+    Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
+    Page(path="/models", act="look at the models", may=ALL, handler=models.show, menu="Models"),
+    Page(path="/users", act="see the users", may=ADMIN, handler=users.show, menu="Users"),
+    Page(path="/users/add", act="add a user", may=ADMIN, handler=users.add, method="POST"),
+    Page(path="/users/role", act="give a role", may=ADMIN, handler=users.give_role, method="POST"),
+    Page(path="/users/reset", act="reset a password", may=ADMIN, handler=users.reset, method="POST"),
+    Page(path="/users/disable", act="disable a user", may=ADMIN, handler=users.disable, method="POST"),
+    Page(path="/users/enable", act="enable a user", may=ADMIN, handler=users.enable, method="POST"),
+    Page(path="/login", act="see the login form", may=None, handler=login.show),
+    Page(path="/login", act="log in", may=None, handler=login.login, method="POST"),
+    Page(path="/logout", act="log out", may=ALL, handler=login.logout, method="POST"),
+    Page(path="/welcome", act="open a one-time link", may=None, handler=login.welcome),
+    Page(path="/welcome", act="use a one-time link", may=None, handler=login.use_link, method="POST"),
+)

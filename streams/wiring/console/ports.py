@@ -1,0 +1,133 @@
+"""What the console needs of the world, and what it hands to its pages. Adapters plug in here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.requests import Request
+
+from schemas.common import ImageRef
+from schemas.envelope import Record
+from schemas.label import Role
+
+
+class Person(Protocol):
+    """Who asks. csrf: what each form of the session must carry."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def role(self) -> Role: ...
+    @property
+    def csrf(self) -> str: ...
+
+
+class User(Protocol):
+    """ready: a password is set, or the provider knows who it is."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def role(self) -> Role: ...
+    @property
+    def disabled(self) -> bool: ...
+    @property
+    def ready(self) -> bool: ...
+
+
+class Link(Protocol):
+    """name: whose; None: it makes a new user."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def role(self) -> Role: ...
+
+
+class Accounts(Protocol):
+    """Changes raise ValueError with a text for the person who asked. All of them raise Unavailable."""
+
+    def users(self) -> Sequence[User]: ...
+    def link(self, token: str, now: datetime) -> Link | None: ...
+    def use_link(self, token: str, name: str, password: str, now: datetime) -> User: ...
+    def check(self, name: str, password: str) -> User | None: ...
+    def add(self, name: str, role: Role, *, who: str, why: str, now: datetime) -> str: ...
+    def reset(self, name: str, *, who: str, why: str, now: datetime) -> str: ...
+    def give_role(self, name: str, role: Role, *, who: str, why: str, now: datetime) -> None: ...
+    def disable(self, name: str, *, who: str, why: str, now: datetime) -> None: ...
+    def enable(self, name: str, *, who: str, why: str, now: datetime) -> None: ...
+
+
+class Sessions(Protocol):
+    """All raise Unavailable."""
+
+    def begin(self, name: str, now: datetime) -> str: ...
+    def person(self, token: str, now: datetime) -> Person | None: ...
+    def end(self, token: str) -> None: ...
+    def failed(self, name: str, address: str, now: datetime) -> None: ...
+    def too_many(self, name: str, address: str, now: datetime) -> bool: ...
+
+
+class Questions(Protocol):
+    """The database that the sink fills; what the answers hold is said there (`ask_console.py`). All raise Unavailable."""
+
+    def lines(self, begin: datetime) -> Any: ...
+    def find(self, text: str) -> Sequence[Any]: ...
+    def newest(self) -> Sequence[Any]: ...
+    def inspected(self, inspection: str) -> Any | None: ...
+    def image(self, inspection: str, view: str) -> ImageRef | None: ...
+    def heat(self, inspection: str, view: str) -> tuple[float, bytes] | None: ...
+    def models(self) -> Any: ...
+
+
+class Outgoing(Protocol):
+    """What waits until Kafka has it. All raise Unavailable."""
+
+    def add(self, records: Sequence[Record], now_us: int) -> None: ...
+    def waiting(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """read_image raises Unprocessable (image_gone, ...) and Unavailable. threshold: (policy, model set, view) -> the score above
+    which that view is anomalous; None: there is none, or it is not known.
+
+    secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
+    Kafka answers. closing: set when the process ends, so that streams of events end too.
+    """
+
+    questions: Questions
+    accounts: Accounts
+    sessions: Sessions
+    outgoing: Outgoing
+    read_image: Callable[[ImageRef], bytes]
+    threshold: Callable[[str | None, str | None, str], float | None]
+    kafka_trouble: Callable[[], str | None]
+    now: Callable[[], datetime]
+    secure: bool
+    url: str
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One request, after everything was checked. person: None only on pages that are open to all."""
+
+    ports: Ports
+    request: Request
+    person: Person | None
+    form: Mapping[str, str]
+    now: datetime
+
+    @property
+    def who(self) -> str:
+        assert self.person is not None
+        return self.person.name
+
+    def asked(self, name: str) -> str:
+        """A parameter of the address, without white space around it; empty where it is missing."""
+        return self.request.query_params.get(name, "").strip()

@@ -1,0 +1,99 @@
+"""Templates to pages: what every page shows beside its own, and how numbers, times and references are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from streams.fates import Unavailable
+from streams.wiring.console import security
+from streams.wiring.console.ports import Ask
+
+HOME = Path(__file__).parent
+_JINJA = Environment(
+    loader=FileSystemLoader(HOME / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+MENU: list[tuple[str, str, frozenset[str]]] = []
+
+
+def page(ask: Ask, template: str, status: int = 200, **values: Any) -> Response:
+    """A whole page. Whoever is not logged in gets the cookie that its forms are checked with."""
+    visitor = security.visitor_token(ask.request, ask.ports.secure)
+    csrf = ask.person.csrf if ask.person else visitor
+    frame = {"person": ask.person, "csrf": csrf, "menu": _menu(ask), "path": ask.request.url.path, "now": ask.now, **_state(ask)}
+    response = HTMLResponse(_JINJA.get_template(template).render(**frame, **values), status)
+    if ask.person is None:
+        security.keep_visitor(response, visitor, ask.ports.secure)
+    return response
+
+
+def fragment(template: str, **values: Any) -> str:
+    """A piece of a page."""
+    return _JINJA.get_template(template).render(**values)
+
+
+def set_menu(rows: Iterable[tuple[str, str, frozenset[str]]]) -> None:
+    """(path, name, roles), as the table of pages says."""
+    MENU[:] = rows
+
+
+def _menu(ask: Ask) -> list[tuple[str, str]]:
+    return [(path, name) for path, name, roles in MENU if ask.person is not None and ask.person.role in roles]
+
+
+def _state(ask: Ask) -> dict[str, Any]:
+    """What is away now: every page says it."""
+    try:
+        waiting = ask.ports.outgoing.waiting() if ask.person else 0
+    except Unavailable:
+        waiting = 0
+    return {"kafka_trouble": ask.ports.kafka_trouble() if ask.person else None, "waiting": waiting}
+
+
+def when(time: datetime | None) -> str:
+    """UTC to the second."""
+    return "–" if time is None else time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(time: datetime | None, now: datetime) -> str:
+    """How long ago, in the largest unit that fits."""
+    if time is None:
+        return "never"
+    seconds = max(0.0, (now - time).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def size(box: Mapping[str, Any]) -> str:
+    """Of a segmented region (InstanceV1): in mm where a scale is known."""
+    unit = "mm" if "length_mm" in box else "px"
+    area = f"area_{unit}2" if unit == "mm" else "area_px"
+    text = f"{number(box[f'length_{unit}'])} × {number(box[f'width_{unit}'])} {unit}" if f"width_{unit}" in box else ""
+    return ", ".join(filter(None, (text, f"{number(box[area])} {unit}²" if area in box else "")))
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def word(text: str) -> str:
+    """`no_verdict` -> `no verdict`."""
+    return text.replace("_", " ")
+
+
+def short(digest: str | None) -> str:
+    return "–" if digest is None else digest[:12]
+
+
+_JINJA.filters.update(when=when, ago=ago, number=number, percent=percent, word=word, short=short, size=size)

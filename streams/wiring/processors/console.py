@@ -1,0 +1,176 @@
+"""The console's process: pages for people, over the database that the sink fills and the console's own.
+
+It works on while Kafka is away, and says so; what people did waits in its own database. No rules here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import structlog
+import uvicorn
+
+from streams.fates import Unavailable
+from streams.judgement.rules import rules_of
+from streams.settings import Settings
+from streams.wiring.adapters.database.ask_console import Questions
+from streams.wiring.adapters.database.connection import database_url, open_engine
+from streams.wiring.adapters.desk.accounts import Accounts
+from streams.wiring.adapters.desk.courier import Courier
+from streams.wiring.adapters.desk.opening import open_desk
+from streams.wiring.adapters.desk.outgoing import Outgoing
+from streams.wiring.adapters.desk.sessions import Sessions
+from streams.wiring.adapters.health import PortTaken
+from streams.wiring.adapters.images import Images
+from streams.wiring.adapters.reach import Reach
+from streams.wiring.console.ports import Ports
+from streams.wiring.console.users import link_to
+from streams.wiring.console.web import application
+
+log = structlog.get_logger("console")
+_TURN_S, _LEAVE_S = 1.0, 3
+
+
+class Server(uvicorn.Server):
+    """Signals belong to the process's shell."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Console:
+    """Ready while the server answers; nothing of Kafka's decides about it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = settings.client()
+        self._desk = open_desk(settings.state)
+        self._engine = open_engine(database_url(settings.database, settings.state))
+        self._socket = _listening(settings.console_host, settings.console_port)
+        self.url = settings.model_copy(update={"console_port": self._socket.getsockname()[1]}).console_address
+        self.turned = time.monotonic()
+        self._server: Server | None = None
+        self._closing: asyncio.Event | None = None
+
+    async def run(self) -> None:
+        """Serve until `stop()`."""
+        with ExitStack() as stack:
+            images = Images(self._client, roots=[self._settings.images], readers=4)
+            stack.callback(images.close)
+            outgoing = Outgoing(self._desk)
+            reach = stack.enter_context(Reach(self._client))
+            stack.enter_context(Courier(self._client, outgoing))
+            ports = self._ports(images, outgoing, reach)
+            self._closing = ports.closing
+            self._welcome(ports)
+            config = uvicorn.Config(
+                application(ports),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_LEAVE_S,
+                limit_concurrency=500,
+                h11_max_incomplete_event_size=32 << 10,
+                proxy_headers=self._settings.console_url is not None,
+            )
+            self._server = Server(config)
+            turning = asyncio.create_task(self._turn())
+            try:
+                await self._server.serve(sockets=[self._socket])
+            finally:
+                turning.cancel()
+                self._engine.dispose()
+                self._desk.dispose()
+
+    def stop(self) -> None:
+        if self._closing is not None:
+            self._closing.set()
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def ready(self) -> bool:
+        return self._server is not None and self._server.started and not self._server.should_exit
+
+    def positions(self) -> Mapping[tuple[str, int], int | None]:
+        """It reads no topic: the sink does."""
+        return {}
+
+    async def _turn(self) -> None:
+        while True:
+            self.turned = time.monotonic()
+            await asyncio.sleep(_TURN_S)
+
+    def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
+        questions = Questions(self._engine)
+        return Ports(
+            questions=questions,
+            accounts=Accounts(self._desk),
+            sessions=Sessions(self._desk),
+            outgoing=outgoing,
+            read_image=images.read_now,
+            threshold=Thresholds(questions),
+            kafka_trouble=lambda: reach.trouble,
+            now=lambda: datetime.now(UTC),
+            secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
+            url=self.url,
+        )
+
+    def _welcome(self, ports: Ports) -> None:
+        token = Accounts(self._desk).first_link(ports.now())
+        log.info("console", url=self.url)
+        if token is not None:
+            log.info("no user yet: this link makes the first admin; it works once, for 24 hours", link=link_to(self.url, token))
+
+
+class Thresholds:
+    """(policy, model set, view) -> the score above which the view is anomalous; computed once for each pair."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._of_pair = lru_cache(maxsize=64)(self._compute)
+        self._questions = questions
+
+    def __call__(self, policy: str | None, model_set: str | None, view: str) -> float | None:
+        if policy is None or model_set is None:
+            return None
+        try:
+            return self._of_pair(policy, model_set).get(view)
+        except KeyError:
+            return None
+
+    def _compute(self, policy: str, model_set: str) -> Mapping[str, float]:
+        """Raises KeyError while one of them is not in the database: that is not remembered."""
+        pair = self._questions.pair(policy, model_set)
+        if pair is None:
+            raise KeyError(policy)
+        return rules_of(*pair).thresholds
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=200)
+    except OSError as error:
+        raise PortTaken(f"{host}:{port} cannot be opened for the console: {error.strerror}; VERDICTLINE_CONSOLE_PORT") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def build(settings: Settings, slot: int) -> Console:
+    """The process, not yet serving. Raises ValueError where Kafka is not named; PortTaken; Unavailable; DatabaseIsNewer."""
+    try:
+        return Console(settings)
+    except Unavailable as error:
+        raise ValueError(f"the console's own database cannot be opened: {error}") from error

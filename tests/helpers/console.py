@@ -1,0 +1,148 @@
+"""The console over real databases in a folder, and a browser without a screen: it keeps cookies and fills in forms."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from httpx2 import Response
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from schemas.common import ImageRef
+from schemas.envelope import Received, from_millis
+from schemas.label import Role
+from streams.fates import Unprocessable
+from streams.wiring.adapters.database.ask_console import Questions
+from streams.wiring.adapters.database.store import Store
+from streams.wiring.adapters.desk.accounts import Accounts
+from streams.wiring.adapters.desk.opening import open_desk
+from streams.wiring.adapters.desk.outgoing import Outgoing
+from streams.wiring.adapters.desk.sessions import Sessions
+from streams.wiring.console.ports import Ports
+from streams.wiring.console.web import application
+from streams.wiring.processors.console import Thresholds
+from tests.helpers.database import fresh_engine, write
+from tests.helpers.evidence_log import T0_MS
+from tests.helpers.history import history
+
+PASSWORD = "a quiet line at night"
+NOW = from_millis(T0_MS) + timedelta(hours=1)
+
+
+def no_image(ref: ImageRef) -> bytes:
+    raise Unprocessable("image_gone", f"{ref.uri}: nothing is there")
+
+
+@dataclass
+class Desk:
+    """A console that is served. now: its clock, to be set. trouble: what Kafka's state is said to be."""
+
+    ports: Ports
+    accounts: Accounts
+    sessions: Sessions
+    outgoing: Outgoing
+    engine: Engine
+    now: datetime = NOW
+    trouble: str | None = None
+
+    def browser(self) -> Browser:
+        return Browser(TestClient(application(self.ports), base_url="http://127.0.0.1:8750", follow_redirects=False))
+
+    def user(self, role: Role, name: str | None = None) -> str:
+        """A user with a password; the name."""
+        mine = name or f"{role}-1"
+        token = self.accounts.add(mine, role, who="test", why="a test", now=self.now)
+        self.accounts.use_link(token, mine, PASSWORD, self.now)
+        return mine
+
+    def logged_in(self, role: Role, name: str | None = None) -> Browser:
+        browser = self.browser()
+        found = browser.login(self.user(role, name))
+        assert found.status_code == 303, found.text
+        return browser
+
+
+class Browser:
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+
+    def get(self, path: str, **params: str) -> Response:
+        return self.client.get(path, params=params)
+
+    def post(self, path: str, form: Mapping[str, str] | None = None, *, page: str = "/login", **headers: str) -> Response:
+        """With the token that a form of that page holds."""
+        return self.client.post(path, data={"csrf": self.csrf(page), **(form or {})}, headers=headers)
+
+    def csrf(self, page: str = "/login") -> str:
+        response = self.client.get(page)
+        if response.status_code == 303:
+            response = self.client.get(response.headers["location"], follow_redirects=True)
+        found = re.search(r'name="csrf" value="([^"]+)"', response.text)
+        assert found, response.text[:2000]
+        return unescape(found[1])
+
+    def login(self, name: str, password: str = PASSWORD) -> Response:
+        return self.post("/login", {"name": name, "password": password})
+
+
+def token_of(link: str) -> str:
+    return parse_qs(urlsplit(link).query)["link"][0]
+
+
+@contextmanager
+def console(
+    folder: Path,
+    records: tuple[Received, ...] | None = None,
+    *,
+    read_image: Callable[[ImageRef], bytes] = no_image,
+    secure: bool = False,
+    fill: bool = True,
+) -> Iterator[Desk]:
+    """records: what the sink has stored; None: 120 parts of the simulated history."""
+    engine = fresh_engine(None, folder)
+    if fill:
+        write(Store(engine), list(history(120) if records is None else records))
+    desk_engine = open_desk(folder)
+    questions, accounts, sessions = Questions(engine), Accounts(desk_engine), Sessions(desk_engine)
+    outgoing = Outgoing(desk_engine)
+    made: list[Desk] = []
+    ports = Ports(
+        questions=questions,
+        accounts=accounts,
+        sessions=sessions,
+        outgoing=outgoing,
+        read_image=read_image,
+        threshold=Thresholds(questions),
+        kafka_trouble=lambda: made[0].trouble,
+        now=lambda: made[0].now,
+        secure=secure,
+        url="http://127.0.0.1:8750",
+    )
+    made.append(Desk(ports=ports, accounts=accounts, sessions=sessions, outgoing=outgoing, engine=engine))
+    try:
+        yield made[0]
+    finally:
+        engine.dispose()
+        desk_engine.dispose()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def rows(desk: Desk) -> list[Any]:
+    """The records that wait for Kafka."""
+    return [record for _, record in desk.outgoing.take(1000)]
