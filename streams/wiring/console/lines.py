@@ -25,7 +25,7 @@ ORDER = ("pass", "rework", "scrap", "review", "no_verdict")
 class Station:
     """One station as the page shows it. by: disposition -> parts. defects: (class, parts), the most frequent first.
 
-    unknown: parts of no known class; reviewed_not: of the parts sent to people, those that nobody has decided.
+    unknown: parts of no known class; open_reviews: of the parts sent to people, of any age, those that nobody has decided.
     baselines: (view, state); proofs: as StationProofV1.
     """
 
@@ -39,11 +39,6 @@ class Station:
     last_at: datetime | None
     baselines: tuple[tuple[str, str], ...]
     proofs: tuple[Any, ...]
-
-    @property
-    def line(self) -> str:
-        return self.name.rpartition("/")[0]
-
 
 def home(ask: Ask) -> Response:
     return RedirectResponse("/lines", 303)
@@ -121,11 +116,13 @@ def pareto(counts: Sequence[Any]) -> tuple[tuple[str, int], ...]:
 
 
 def _bar(disposition: str, label: str | None) -> str:
-    if label not in (None, "unknown", "good"):
-        return str(label)
     if disposition == "no_verdict":
         return "no verdict"
-    return "unknown, not reviewed yet" if disposition == "review" else f"{disposition}, without a class"
+    if label == "unknown":
+        return "unknown, not reviewed yet" if disposition == "review" else "unknown"
+    if label not in (None, "good"):
+        return str(label)
+    return "not reviewed yet" if disposition == "review" else f"{disposition}, without a class"
 
 
 def _states(baselines: Iterable[Any]) -> tuple[tuple[str, str], ...]:

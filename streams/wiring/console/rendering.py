@@ -60,15 +60,9 @@ def when(time: datetime | None) -> str:
     return "–" if time is None else time.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def ago(time: datetime | None, now: datetime) -> str:
-    """How long ago, in the largest unit that fits."""
-    if time is None:
-        return "never"
-    seconds = max(0.0, (now - time).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+def clock(time: datetime, now: datetime) -> str:
+    """UTC: only the time of day where it is today's."""
+    return time.strftime("%H:%M:%S") if time.date() == now.date() else when(time)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -76,11 +70,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def size(box: Mapping[str, Any]) -> str:
-    """Of a segmented region (InstanceV1): in mm where a scale is known."""
+    """What is known of a segmented region (InstanceV1), in mm where there is a scale."""
     unit = "mm" if "length_mm" in box else "px"
-    area = f"area_{unit}2" if unit == "mm" else "area_px"
-    text = f"{number(box[f'length_{unit}'])} × {number(box[f'width_{unit}'])} {unit}" if f"width_{unit}" in box else ""
-    return ", ".join(filter(None, (text, f"{number(box[area])} {unit}²" if area in box else "")))
+    measures = ((name, box.get(f"{name}_{unit}")) for name in ("length", "width"))
+    said = [f"{name} {number(value)} {unit}" for name, value in measures if value is not None]
+    area = box.get("area_mm2" if unit == "mm" else "area_px")
+    return ", ".join([*said, *([] if area is None else [f"area {number(area)} {unit}²"])])
 
 
 def percent(share: float | None) -> str:
@@ -96,4 +91,4 @@ def short(digest: str | None) -> str:
     return "–" if digest is None else digest[:12]
 
 
-_JINJA.filters.update(when=when, ago=ago, number=number, percent=percent, word=word, short=short, size=size)
+_JINJA.filters.update(when=when, clock=clock, number=number, percent=percent, word=word, short=short, size=size)

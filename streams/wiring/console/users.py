@@ -77,4 +77,8 @@ def _role(ask: Ask) -> Role:
 
 
 def _why(ask: Ask) -> str:
-    return ask.form.get("why", "")[:_MOST_WHY] or "no reason given"
+    """Raises Rejected 400: an act without a reason is none."""
+    why = ask.form.get("why", "")[:_MOST_WHY]
+    if not why:
+        raise Rejected(400, "Say why: it is recorded with the act. Nothing was changed.")
+    return why
