@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     state folder. database_days: for how long it keeps parts, their evidence and what people said of them (some 3 kB a part).
     console_host, console_port: where the console's pages are served (port 0: any free one); beyond loopback its cookies need
     HTTPS. console_url: its address as people write it, where a proxy stands before it.
+    oidc_issuer, oidc_client, oidc_secret: an OpenID Connect provider at which people may log in; oidc_claim: of its ID token,
+    that is their name here; oidc_newcomer: the role of whom no admin has added, None: they stay outside.
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
     health_host: where /metrics and /health listen; 0.0.0.0 inside a container. prometheus: the program that `demo
@@ -38,6 +40,11 @@ class Settings(BaseSettings):
     console_host: str = "127.0.0.1"
     console_port: int = Field(default=8750, ge=0, le=65535)
     console_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+$")
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://.+")
+    oidc_client: str = ""
+    oidc_secret: SecretStr = SecretStr("")
+    oidc_claim: str = "preferred_username"
+    oidc_newcomer: Literal["operator", "reviewer", "engineer"] | None = None
     profile: str = "cpu-fp32"
     log_level: str = "info"
     health_host: str = "127.0.0.1"

@@ -27,13 +27,14 @@ from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
-from streams.wiring.console.ports import Ports
+from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.web import application
 from streams.wiring.processors.console import Thresholds
 from tests.helpers.database import fresh_engine, write
 from tests.helpers.evidence_log import T0_MS
 from tests.helpers.history import history
 
+URL = "http://127.0.0.1:8750"
 PASSWORD = "a quiet line at night"
 NOW = from_millis(T0_MS) + timedelta(hours=1)
 
@@ -55,7 +56,7 @@ class Desk:
     trouble: str | None = None
 
     def browser(self) -> Browser:
-        return Browser(TestClient(application(self.ports), base_url="http://127.0.0.1:8750", follow_redirects=False))
+        return Browser(TestClient(application(self.ports), base_url=URL, follow_redirects=False))
 
     def user(self, role: Role, name: str | None = None) -> str:
         """A user with a password; the name."""
@@ -76,7 +77,7 @@ class Browser:
         self.client = client
 
     def get(self, path: str, **params: str) -> Response:
-        return self.client.get(path, params=params)
+        return self.client.get(path, params=params or None)
 
     def post(self, path: str, form: Mapping[str, str] | None = None, *, page: str = "/login", **headers: str) -> Response:
         """With the token that a form of that page holds."""
@@ -106,6 +107,8 @@ def console(
     read_image: Callable[[ImageRef], bytes] = no_image,
     secure: bool = False,
     fill: bool = True,
+    provider: Provider | None = None,
+    newcomer: Role | None = None,
 ) -> Iterator[Desk]:
     """records: what the sink has stored; None: 120 parts of the simulated history."""
     engine = fresh_engine(None, folder)
@@ -125,7 +128,9 @@ def console(
         kafka_trouble=lambda: made[0].trouble,
         now=lambda: made[0].now,
         secure=secure,
-        url="http://127.0.0.1:8750",
+        url=URL,
+        provider=provider,
+        newcomer=newcomer,
     )
     made.append(Desk(ports=ports, accounts=accounts, sessions=sessions, outgoing=outgoing, engine=engine))
     try:

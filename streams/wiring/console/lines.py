@@ -40,6 +40,7 @@ class Station:
     baselines: tuple[tuple[str, str], ...]
     proofs: tuple[Any, ...]
 
+
 def home(ask: Ask) -> Response:
     return RedirectResponse("/lines", 303)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from streams.wiring.console import security
-from streams.wiring.console.ports import Ask
+from streams.wiring.console.ports import Ask, Provider
 from streams.wiring.console.rendering import page
+from streams.wiring.console.security import Rejected
 
 _MOST_NAME = 80
 _WRONG = "This name and this password do not fit each other."
@@ -16,19 +20,49 @@ _WAIT = "Too many attempts have failed. Wait a quarter of an hour, or ask an adm
 def show(ask: Ask) -> Response:
     if ask.person is not None:
         return RedirectResponse("/", 303)
-    return page(ask, "login.html", fault=None, name="")
+    return _form(ask, 200, None)
 
 
 def login(ask: Ask) -> Response:
     name, password = ask.form.get("name", "")[:_MOST_NAME], ask.form.get("password", "")
     address = ask.request.client.host if ask.request.client else "?"
     if ask.ports.sessions.too_many(name, address, ask.now):
-        return page(ask, "login.html", 429, fault=_WAIT, name=name)
+        return _form(ask, 429, _WAIT, name)
     user = ask.ports.accounts.check(name, password)
     if user is None:
         ask.ports.sessions.failed(name, address, ask.now)
-        return page(ask, "login.html", 401, fault=_WRONG, name=name)
+        return _form(ask, 401, _WRONG, name)
     return begin(ask, user.name)
+
+
+def _form(ask: Ask, status: int, fault: str | None, name: str = "") -> Response:
+    provider = ask.ports.provider
+    issuer = None if provider is None else urlsplit(provider.issuer).netloc
+    return page(ask, "login.html", status, fault=fault, name=name, issuer=issuer)
+
+
+async def to_provider(ask: Ask) -> Response:
+    """To the provider; it sends the browser back to `from_provider`."""
+    visitor = security.visitor_token(ask.request, ask.ports.secure)
+    response = await _provider(ask).begin(ask.request, visitor, f"{ask.ports.url}/login/back")
+    security.keep_visitor(response, visitor, ask.ports.secure)
+    return response
+
+
+async def from_provider(ask: Ask) -> Response:
+    visitor, accounts = security.visitor_token(ask.request, ask.ports.secure), ask.ports.accounts
+    try:
+        identity = await _provider(ask).finish(ask.request, visitor)
+        user = await run_in_threadpool(accounts.from_provider, identity.subject, identity.name, ask.ports.newcomer, ask.now)
+    except ValueError as error:
+        return await run_in_threadpool(_form, ask, 403, str(error))
+    return await run_in_threadpool(begin, ask, user.name)
+
+
+def _provider(ask: Ask) -> Provider:
+    if ask.ports.provider is None:
+        raise Rejected(404, "There is no other way to log in.")
+    return ask.ports.provider
 
 
 def begin(ask: Ask, name: str) -> Response:

@@ -51,6 +51,8 @@ PAGES: tuple[Page, ...] = (
     Page(path="/users/enable", act="enable a user", may=ADMIN, handler=users.enable, method="POST"),
     Page(path="/login", act="see the login form", may=None, handler=login.show),
     Page(path="/login", act="log in", may=None, handler=login.login, method="POST"),
+    Page(path="/login/provider", act="go to the provider", may=None, handler=login.to_provider),
+    Page(path="/login/back", act="come back from the provider", may=None, handler=login.from_provider),
     Page(path="/logout", act="log out", may=ALL, handler=login.logout, method="POST"),
     Page(path="/welcome", act="open a one-time link", may=None, handler=login.welcome),
     Page(path="/welcome", act="use a one-time link", may=None, handler=login.use_link, method="POST"),

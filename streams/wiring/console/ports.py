@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from schemas.common import ImageRef
 from schemas.envelope import Record
@@ -55,6 +56,7 @@ class Accounts(Protocol):
     def link(self, token: str, now: datetime) -> Link | None: ...
     def use_link(self, token: str, name: str, password: str, now: datetime) -> User: ...
     def check(self, name: str, password: str) -> User | None: ...
+    def from_provider(self, subject: str, name: str, role: Role | None, now: datetime) -> User: ...
     def add(self, name: str, role: Role, *, who: str, why: str, now: datetime) -> str: ...
     def reset(self, name: str, *, who: str, why: str, now: datetime) -> str: ...
     def give_role(self, name: str, role: Role, *, who: str, why: str, now: datetime) -> None: ...
@@ -84,6 +86,22 @@ class Questions(Protocol):
     def models(self) -> Any: ...
 
 
+class Identity(Protocol):
+    @property
+    def subject(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Provider(Protocol):
+    """Of OpenID Connect. finish raises ValueError with a text for the person; both raise Unavailable."""
+
+    issuer: str
+
+    async def begin(self, request: Request, visitor: str, back: str) -> Response: ...
+    async def finish(self, request: Request, visitor: str) -> Identity: ...
+
+
 class Outgoing(Protocol):
     """What waits until Kafka has it. All raise Unavailable."""
 
@@ -97,7 +115,8 @@ class Ports:
     which that view is anomalous; None: there is none, or it is not known.
 
     secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
-    Kafka answers. closing: set when the process ends, so that streams of events end too.
+    Kafka answers. provider: where people can log in without a password of ours; newcomer: the role of whom only it knows, None:
+    an admin adds them first. closing: set when the process ends, so that streams of events end too.
     """
 
     questions: Questions
@@ -110,6 +129,8 @@ class Ports:
     now: Callable[[], datetime]
     secure: bool
     url: str
+    provider: Provider | None = None
+    newcomer: Role | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -30,7 +30,7 @@ from streams.wiring.adapters.desk.sessions import Sessions
 from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
-from streams.wiring.console.ports import Ports
+from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.users import link_to
 from streams.wiring.console.web import application
 
@@ -121,6 +121,8 @@ class Console:
             now=lambda: datetime.now(UTC),
             secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
             url=self.url,
+            provider=_provider(self._settings),
+            newcomer=self._settings.oidc_newcomer,
         )
 
     def _welcome(self, ports: Ports) -> None:
@@ -151,6 +153,14 @@ class Thresholds:
         if pair is None:
             raise KeyError(policy)
         return rules_of(*pair).thresholds
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    from streams.wiring.adapters.oidc import Provider as Oidc  # only who has a provider pays for its library
+
+    return Oidc(settings.oidc_issuer, settings.oidc_client, settings.oidc_secret.get_secret_value(), settings.oidc_claim)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -82,11 +82,6 @@ class Accounts:
         good = fits(password, None if row is None else row.password)
         return _user(row) if good and row is not None and not row.disabled else None
 
-    def known_to_provider(self, subject: str) -> User | None:
-        with reading(self._engine) as connection:
-            row = connection.execute(select(USERS).where(_U.subject == subject)).first()
-        return None if row is None or row.disabled else _user(row)
-
     # ---------------------------------------------------------------- links
     def first_link(self, now: datetime) -> str | None:
         """A one-time link's token that makes the first admin; None: there are users. Those made before stay good."""
@@ -142,11 +137,29 @@ class Accounts:
         with self._changing(name, {"disabled": False}, "user_enabled", who=who, why=why, now=now):
             pass
 
-    def from_provider(self, subject: str, name: str, role: Role, now: datetime) -> User:
-        """A user that logged in at the provider for the first time."""
+    def from_provider(self, subject: str, name: str, role: Role | None, now: datetime) -> User:
+        """Whom the provider means. The first time the name counts: that of a user whom an admin has added and who has neither
+        password nor subject; or a new user of that role. role: of newcomers; None: an admin adds them.
+        """
         with writing(self._engine) as connection:
-            _add(connection, name, role, who=name, why="first login by the OIDC provider", now=now, subject=subject)
-            return _user(_row(connection, name))
+            row = connection.execute(select(USERS).where(_U.subject == subject)).first()
+            if row is None:
+                self._adopt(connection, subject, name, role, now)
+                row = _row(connection, name)
+        if row.disabled:
+            raise Refused(f"User {row.name} is disabled.")
+        return _user(row)
+
+    @staticmethod
+    def _adopt(connection: Connection, subject: str, name: str, role: Role | None, now: datetime) -> None:
+        known = connection.execute(select(USERS).where(_U.name == name)).first()
+        if known is None and role is not None:
+            _add(connection, name, role, who=name, why="first login at the provider", now=now, subject=subject)
+        elif known is not None and known.password is None and known.subject is None:
+            connection.execute(USERS.update().where(_U.name == name).values(subject=subject))
+            connection.execute(LINKS.delete().where(_L.name == name))
+        else:
+            raise Refused(f"The provider says that you are {name}. Ask an admin to add a user of that name, without a password.")
 
     @contextmanager
     def _changing(

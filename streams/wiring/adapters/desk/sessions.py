@@ -19,7 +19,7 @@ from streams.wiring.adapters.desk.accounts import token_hash
 from streams.wiring.adapters.desk.tables import ATTEMPTS, SESSIONS, USERS
 
 LASTS, IDLE, SKEW = timedelta(hours=12), timedelta(hours=4), timedelta(minutes=1)
-WINDOW, OF_A_NAME, OF_AN_ADDRESS = timedelta(minutes=15), 5, 50
+WINDOW, OF_BOTH, OF_EITHER = timedelta(minutes=15), 5, 50
 _TOUCH = timedelta(minutes=1)
 _S, _U, _A = SESSIONS.c, USERS.c, ATTEMPTS.c
 
@@ -45,7 +45,7 @@ class Sessions:
         row = {"token": token_hash(token), "name": name, "csrf": secrets.token_urlsafe(32)}
         with writing(self._engine) as connection:
             connection.execute(SESSIONS.delete().where(_S.made_us < micros(now - LASTS)))
-            connection.execute(ATTEMPTS.delete().where((_A.at_us < micros(now - WINDOW)) | (_A.name == name)))
+            connection.execute(ATTEMPTS.delete().where(_A.at_us < micros(now - WINDOW)))
             connection.execute(SESSIONS.insert(), {**row, "made_us": micros(now), "seen_us": micros(now)})
         return token
 
@@ -72,9 +72,13 @@ class Sessions:
             connection.execute(ATTEMPTS.insert(), {"name": name, "address": address, "at_us": micros(now)})
 
     def too_many(self, name: str, address: str, now: datetime) -> bool:
-        """Whether this name, or this address, must wait: 5 failures, or 50, within 15 minutes."""
+        """Whether this name from this address must wait (5 failures within 15 minutes), or either of them alone (50).
+
+        So that nobody can keep another from logging in by a handful of wrong passwords.
+        """
         recent = select(func.count()).where(_A.at_us > micros(now - WINDOW))
+        mine, here = _A.name == name, _A.address == address
         with reading(self._engine) as connection:
-            of_name = connection.execute(recent.where(_A.name == name)).scalar_one()
-            of_address = connection.execute(recent.where(_A.address == address)).scalar_one()
-        return of_name >= OF_A_NAME or of_address >= OF_AN_ADDRESS
+            of_both = connection.execute(recent.where(mine, here)).scalar_one()
+            most = max(connection.execute(recent.where(one)).scalar_one() for one in (mine, here))
+        return of_both >= OF_BOTH or most >= OF_EITHER
