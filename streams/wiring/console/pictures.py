@@ -14,7 +14,7 @@ from streams.wiring.console.security import Rejected
 SHOWN = frozenset(("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif"))
 _KEPT = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
 _SIDE = 32
-_FROM, _FULL = 0.6, 2.0  # of the threshold: where colour begins, and where it is strongest
+_FROM, _FULL = 0.8, 2.0  # of the threshold: where colour begins, and where it is strongest
 _LOW, _HIGH = (255, 190, 0), (214, 0, 40)
 
 
@@ -43,7 +43,7 @@ def why_not(reason: str) -> str:
 
 
 def heat(ask: Ask) -> Response:
-    """PNG, 32 x 32 RGBA: transparent below 0.6 of the threshold, from there yellow to red at twice the threshold."""
+    """PNG, 32 x 32 RGBA: transparent below 0.8 of the threshold, from there yellow to red at twice the threshold."""
     inspection, view = ask.asked("id"), ask.asked("view")
     found = ask.ports.questions.heat(inspection, view)
     known = ask.ports.questions.inspected(inspection)

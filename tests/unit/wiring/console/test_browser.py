@@ -1,0 +1,101 @@
+"""Pages in a real browser: no serious fault for axe-core, light and dark, nothing that the content security policy stops."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from streams.wiring.console.pages import PAGES
+from streams.wiring.console.web import application
+from tests.helpers.console import PASSWORD, Desk, console
+from tests.helpers.history import part
+from tests.helpers.wait import wait_until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")
+WANTED = [page.path for page in PAGES if page.menu]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Desk]]:
+    """A console on loopback, and its address."""
+    with console(tmp_path_factory.mktemp("console")) as desk, socket.create_server(("127.0.0.1", 0)) as listening:
+        desk.user("admin", "chief")
+        server = uvicorn.Server(uvicorn.Config(application(desk.ports), log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        wait_until(lambda: server.started, 30, "the server")
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", desk
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request: pytest.FixtureRequest, browser: Browser, served: tuple[str, Desk]) -> Iterator[Page]:
+    """Logged in with keys alone; what the browser complains of ends the test."""
+    context = browser.new_context(color_scheme=request.param, base_url=served[0], viewport={"width": 820, "height": 1100})
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto("/login")
+    page.keyboard.type("chief")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/lines")
+    yield page
+    context.close()
+    assert not [text for text in said if "Content Security Policy" in text or "violat" in text]
+
+
+def faults(page: Page) -> list[str]:
+    found: dict[str, Any] = Axe().run(page).response
+    return [f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+
+def test_no_page_has_a_fault_or_is_wider_than_a_tablet(page: Page) -> None:
+    for path in (*WANTED, f"/inspection?id={part(20)}", "/inspection?q=nothing"):
+        page.goto(path)
+        assert faults(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 820, path
+
+
+def test_the_first_key_skips_to_the_content_and_every_link_is_reached_by_keys(page: Page) -> None:
+    page.goto("/lines")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.goto("/lines")
+    reached = set()
+    for _ in range(len(WANTED) + 2):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.getAttribute('href')"))
+    assert set(WANTED) <= reached
+
+
+def test_counts_come_by_themselves(page: Page, served: tuple[str, Desk]) -> None:
+    page.goto("/lines")
+    before = page.locator(".counts .total dd").first.inner_text()
+    served[1].now = served[1].now.replace(year=2030)  # a day later these parts are none of the last 24 hours'
+    try:
+        expect(page.locator(".counts .total dd").first).to_have_text("0", timeout=20_000)
+    finally:
+        served[1].now = served[1].now.replace(year=2026)
+    assert before == "120"
