@@ -60,8 +60,10 @@ def _look(demo: Demo) -> list[Asked]:
     words = f"challenge schedule --every-parts 500 --station {STATION} --product disc --who test --why panels"
     command = [sys.executable, "-m", "streams", *words.split()]
     subprocess.run(command, env={**os.environ, "VERDICTLINE_KAFKA": demo.address("Kafka")}, check=True, capture_output=True)
-    url, proven = demo.address("Prometheus"), Asked(kind="panel", where="", what="", expr="verdictline_challenge_proven")
-    wait_until(lambda: asked(url, [proven])[0].series, 30, "the station's proof in Prometheus")
+    url = demo.address("Prometheus")
+    for slow in ("verdictline_challenge_proven", "verdictline_spc_lower_limit"):
+        one = Asked(kind="panel", where="", what="", expr=slow)
+        wait_until(lambda one=one: asked(url, [one])[0].series, 120, f"{slow} in Prometheus")  # type: ignore[misc]
     return asked(url, [*panels(), *alerts()])
 
 

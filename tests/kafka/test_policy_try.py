@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from schemas.envelope import ContractError, Received
 from schemas.policy import PolicyV1
 from streams.__main__ import application
-from streams.wiring.adapters.database.rows import TOPICS
+from streams.wiring.adapters.database.rows import TOPICS, rows_of
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.kafka import read_all
 from streams.wiring.adapters.topics import apply_topics
@@ -37,17 +38,23 @@ def test_the_log_and_the_database_agree(kafka: SharedKafka, tmp_path: Path, monk
     file.write_text(dump_policy(PolicyV1.model_validate(stricter)))
     from_log = tried(str(file))  # no sink has run: auto falls back to the log
     engine = fresh_engine(None, tmp_path)
-    readable = [
-        record
-        for record in read_all(client, TOPICS)
-        if record.topic in ("evidence.v1", "verdict.v1", "policy.v1", "model-set.v1")
-    ]
-    write(Store(engine), readable, 1000)
+    kept = ("evidence.v1", "verdict.v1", "policy.v1", "model-set.v1")
+    found = [one for one in read_all(client, TOPICS) if one.topic in kept and readable(one)]
+    write(Store(engine), found, 1000)
     engine.dispose()
     assert from_log["parts"] >= N
     assert from_log["changes"]
     assert tried(str(file), "--source", "database") == from_log
     assert tried(str(file), "--source", "log") == from_log
+
+
+def readable(record: Received) -> bool:
+    """Other tests leave messages here that become dead letters."""
+    try:
+        rows_of(record)
+    except ContractError:
+        return False
+    return True
 
 
 def tried(*argv: str) -> Any:

@@ -32,7 +32,7 @@ from tests.helpers.servers import SharedKafka
 from tests.helpers.spc import ready_file, spc
 from tests.helpers.wait import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]  # behind all that other tests have left in the topics
 PARTS, COPIES = 600, 7
 
 
@@ -76,11 +76,11 @@ def test_the_report_says_what_the_topics_say(kafka: SharedKafka, tmp_path: Path)
     plant = sent(found, {f"{VERDICT} {unjudged}", f"{VERDICT} {gone}", f"{EVIDENCE} {gone}"})
     log = tmp_path / "spc.log"
     with spc(kafka.bootstrap, log), sink(kafka.bootstrap, tmp_path):
-        wait_until(ready_file(log).exists, 120)
+        wait_until(ready_file(log).exists, 240)
         write(client, plant)
         write(client, [one for one in plant if one.topic == VERDICT][-COPIES:])
-        wait_until(lambda: charted(client, site, end - timedelta(hours=2)), 120)
-        wait_until(lambda: caught_up(client, tmp_path), 120)
+        wait_until(lambda: charted(client, site, end - timedelta(hours=2)), 240)
+        wait_until(lambda: caught_up(client, tmp_path), 240)
         data = asked(kafka.bootstrap, tmp_path, site, middle, end)
 
     seen = counted(client, site, middle)
