@@ -156,6 +156,7 @@ def consumer_config(client: dict[str, Any], **overrides: Any) -> dict[str, Any]:
         "fetch.max.bytes": 8 << 20,
         "queued.max.messages.kbytes": 16 << 10,
         "fetch.queue.backoff.ms": 10,  # default 1000: one-second holes with a small queue
+        "topic.metadata.refresh.interval.ms": 10_000,  # default 5 min: a topic made after the start would stay unread so long
         **client,
         **overrides,
     }

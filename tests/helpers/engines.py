@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.envelope import Record
 from streams.wiring.adapters.kafka import Writer, create_topics, read_all
+from streams.wiring.adapters.topics import wait_for_leaders
 from tests.helpers.engine_child import Job
 from tests.helpers.wait import wait_until
 
@@ -23,11 +24,13 @@ _APPEND = {"message.timestamp.type": "LogAppendTime"}
 
 
 def make_topics(job: Job) -> None:
+    """They are known to the broker afterwards: it says "made" a little earlier."""
     changelog = {"cleanup.policy": "compact", **_APPEND}
     create_topics(job.client, [
         *((name, job.partitions, _APPEND) for name in (job.name, job.out, job.dead, job.ticks)),
         (job.changelog, job.partitions, changelog),
     ])  # fmt: skip
+    wait_for_leaders(job.client, [job.name, job.out, job.dead, job.ticks, job.changelog])
 
 
 def feed(job: Job, records: Iterable[tuple[str, bytes]], partition: int | None = None) -> None:

@@ -148,3 +148,13 @@ def test_sources_with_the_same_keys_meet_in_one_shard(job: Job) -> None:
         feed(other, [(f"k{k}", n) for k in range(20) for n in (b"2", b"3")])
         wait_until(lambda: len(outputs(job)) >= 20, what="answers")
     assert outputs(job) == {f"full/k{k}": 1 for k in range(20)}
+
+
+def test_a_source_that_is_made_after_the_start_is_read(job: Job) -> None:
+    other = replace(job, name=f"{job.name}-other")
+    with running(engine := exact(job, sources=[job.name, other.name])):
+        wait_until(engine.ready, what="a member, with one source")
+        make_topics(other)
+        feed(job, [("k", b"1")])
+        feed(other, [("k", b"2"), ("k", b"3")])
+        wait_until(lambda: outputs(job) == {"full/k": 1}, timeout_s=40, what="the answer of both")

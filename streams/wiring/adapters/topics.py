@@ -65,17 +65,17 @@ def apply_topics(
     for difference in able:
         _settle(client, difference, timeout_s)
     changed = tuple(f"{d.topic}: {d.what} {d.found} -> {d.wanted}" for d in able)
-    _wait_for_leaders(client, topics, timeout_s)
+    wait_for_leaders(client, [t.name for t in topics], timeout_s)
     left = _compare(client, [t for t in topics if t.name not in made], copies, timeout_s) if differences else ()
     return Applied(made=tuple(made), changed=changed, left=tuple(left))
 
 
-def _wait_for_leaders(client: Mapping[str, Any], topics: Sequence[Topic], timeout_s: float) -> None:
-    """A broker answers a little earlier than each new partition does."""
+def wait_for_leaders(client: Mapping[str, Any], topics: Sequence[str], timeout_s: float = 30.0) -> None:
+    """Until each new partition answers: a broker does so a little earlier. Raises KafkaRefused where they do not."""
     end = time.monotonic() + timeout_s
     while True:
         try:
-            ends(client, [t.name for t in topics], timeout_s=timeout_s)
+            ends(client, topics, timeout_s=timeout_s)
             return
         except (KafkaException, KafkaRefused) as error:
             if time.monotonic() > end:
