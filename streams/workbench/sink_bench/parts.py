@@ -119,7 +119,7 @@ class Parts:
         seen = {
             "inspection": inspection, "view": VIEW, "model_set": model_set, "model": _NAUGHT, "score": None, "p_value": None,
             "label": None, "probability": None, "probabilities": None, "instances": None, "mm_per_px": None, "cells": None,
-            "at_us": announced_us + 100_000,
+            "heat": None, "image": _image(n).model_dump_json(), "at_us": announced_us + 100_000,
         }  # fmt: skip
         p_value = self.rules.p_value(VIEW, score)
         return [
@@ -127,7 +127,7 @@ class Parts:
                            "views": f'{{"{VIEW}":[640,640]}}', "log_offset": 3 * n}),
             ("evidence", {**seen, "stage": "anomaly", "score": score, "p_value": p_value, "log_offset": 3 * n + 1}),
             ("evidence", {**seen, "stage": "classification", "label": best, "probability": shares[best],
-                          "probabilities": json.dumps(shares), "log_offset": 3 * n + 2}),
+                          "probabilities": json.dumps(shares, separators=(",", ":")), "log_offset": 3 * n + 2}),
             ("inspections", {**part, **said, "previous": None, "audit_probability": None, "gate_us": None,
                              "false_reject_rate_valid": True}),
             ("revisions", {**said, "supersedes": None, "supersedes_label": None, "used": "[]", "at_us": at_us}),
@@ -143,8 +143,7 @@ class Parts:
             "inspection": inspection, "station": STATION, "product": PRODUCT, "acquisition": _NAUGHT, "purpose": "production",
             "model_set": model_set,
         }  # fmt: skip
-        image = ImageRef(uri=f"kafka://capture.v1/0/{n}", sha256=_NAUGHT, bytes=51_000, content_type="image/jpeg")
-        seen: dict[str, Any] = {**common, "view": VIEW, "image": image, "latency_ms": 12.5}
+        seen: dict[str, Any] = {**common, "view": VIEW, "image": _image(n), "latency_ms": 12.5}
         yield record_of(AnnouncedV1(
             **common, lot=f"L{n // 5000}", serial=f"S{n:09d}", views_expected=1, policy=policy, captured_at=shot,
             decide_within_s=5, baselines=self._baselines,
@@ -172,3 +171,7 @@ class Parts:
                        probability=kind.probability),
             ),
         ), id=verdict_id(inspection, 1), station=STATION, subject=inspection)  # fmt: skip
+
+
+def _image(n: int) -> ImageRef:
+    return ImageRef(uri=f"kafka://capture.v1/0/{n}", sha256=_NAUGHT, bytes=51_000, content_type="image/jpeg")
