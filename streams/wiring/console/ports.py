@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from schemas.common import ImageRef
 from schemas.envelope import Record
-from schemas.label import Role
+from schemas.label import Answer, Role
+from streams.review.queue import Floats
 
 
 class Person(Protocol):
@@ -109,6 +110,32 @@ class Outgoing(Protocol):
     def waiting(self) -> int: ...
 
 
+class Similar(Protocol):
+    """A labelled part that looks like the one asked for. similarity: cosine. label: None: unnamed, or good."""
+
+    @property
+    def inspection(self) -> str: ...
+    @property
+    def view(self) -> str: ...
+    @property
+    def similarity(self) -> float: ...
+    @property
+    def answer(self) -> Answer: ...
+    @property
+    def label(self) -> str | None: ...
+
+
+class Embeddings(Protocol):
+    """What the models make of an image, for comparing. Both answer from memory, in any thread; empty and None: nothing is known.
+
+    similar: the n labelled parts that are nearest, the nearest first, never the part itself. sketch: of the part's strangest
+    view, unit length, as the queue takes it.
+    """
+
+    def similar(self, inspection: str, view: str, n: int) -> Sequence[Similar]: ...
+    def sketch(self, inspection: str) -> Floats | None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """read_image raises Unprocessable (image_gone, ...) and Unavailable. threshold: (policy, model set, view) -> the score above
@@ -116,7 +143,8 @@ class Ports:
 
     secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
     Kafka answers. provider: where people can log in without a password of ours; newcomer: the role of whom only it knows, None:
-    an admin adds them first. closing: set when the process ends, so that streams of events end too.
+    an admin adds them first. embeddings: None: they are kept nowhere. closing: set when the process ends, so that streams of
+    events end too.
     """
 
     questions: Questions
@@ -131,6 +159,7 @@ class Ports:
     url: str
     provider: Provider | None = None
     newcomer: Role | None = None
+    embeddings: Embeddings | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
