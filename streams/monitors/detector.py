@@ -88,19 +88,31 @@ def step(baseline: Baseline, state: State, score: Score) -> tuple[State, list[Dr
         g += v
         if a <= MASK:
             a = following
+        elif a >= lowest:
+            return careful(baseline, state, score, symbol)
         if b <= MASK:
             b = following
+        elif b >= lowest:
+            return careful(baseline, state, score, symbol)
         if c <= MASK:
             c = following
+        elif c >= lowest:
+            return careful(baseline, state, score, symbol)
         if d <= MASK:
             d = following
+        elif d >= lowest:
+            return careful(baseline, state, score, symbol)
         if e <= MASK:
             e = following
+        elif e >= lowest:
+            return careful(baseline, state, score, symbol)
         if f <= MASK:
             f = following
+        elif f >= lowest:
+            return careful(baseline, state, score, symbol)
         if g <= MASK:
             g = following
-        if a >= lowest or b >= lowest or c >= lowest or d >= lowest or e >= lowest or f >= lowest or g >= lowest:
+        elif g >= lowest:
             return careful(baseline, state, score, symbol)
         sums = a, b, c, d, e, f, g
     else:

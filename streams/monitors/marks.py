@@ -48,13 +48,15 @@ def needed(newest: Mark | None, starts: set[int], since: int) -> list[Mark]:
     if newest is None:
         return []
     wanted = starts.union(range(since - since % STONE + STONE, newest[0] + 1, STONE))
-    first = min(wanted, default=newest[0] + 1)
     found: list[Mark] = []
     mark: Mark | None = newest
-    while mark is not None and mark[0] >= first:
-        if mark[0] in wanted:
+    for part in sorted(wanted, reverse=True):
+        while mark is not None and mark[0] > part:
+            mark = mark[4]
+        if mark is None:
+            break
+        if mark[0] == part:
             found.append(mark)
-        mark = mark[4]
     return found[::-1]
 
 
