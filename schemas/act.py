@@ -13,8 +13,9 @@ from schemas.ids import Digest
 class ActV1(Message):
     """A recorded act. Whoever publishes a version, moves a pointer or changes a user -> everyone who asks later.
 
-    where: the pointer; of a user of the console `current/users/<name>`. digest: of the version that is in force there; of a
-    user SHA-256 of the canonical JSON of {disabled, name, role} as they are now.
+    where: the pointer; of a user of the console `current/users/<name>`; of a proposed class
+    `current/<product>/proposal/<its id>`. digest: of the version that is in force there; of a user SHA-256 of the canonical
+    JSON of {disabled, name, role} as they are now; of a proposal the taxonomy version: accepted, the one that has its class.
     """
 
     TYPE = "verdictline.act.act.v1"
@@ -24,6 +25,8 @@ class ActV1(Message):
         "baseline_in_force",
         "baseline_retired",
         "taxonomy_in_force",
+        "proposal_accepted",
+        "proposal_rejected",
         "spc_plan",
         "spc_freeze",
         "spc_remove",

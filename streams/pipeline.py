@@ -18,6 +18,7 @@ from schemas.topics import (
     POLICY,
     SEGMENT_REQUEST,
     SPC,
+    TAXONOMY,
     VERDICT,
 )
 
@@ -91,7 +92,7 @@ PIPELINE: tuple[Row, ...] = (
     ),
     Row(
         name="sink",
-        reads=(EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT),
+        reads=(EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, TAXONOMY, ACT),
         writes=(),
         engine="Flow",
         answers="What happened, for report, console and what-if?",
@@ -99,7 +100,7 @@ PIPELINE: tuple[Row, ...] = (
     Row(
         name="console",
         reads=(),
-        writes=(ACT,),
+        writes=(TAXONOMY, ACT),
         engine="web",
         answers="What do people see, and who did what?",
     ),

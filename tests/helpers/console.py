@@ -27,6 +27,7 @@ from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
+from streams.wiring.adapters.desk.taxonomies import Taxonomies
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.web import application
 from streams.wiring.processors.console import Thresholds
@@ -123,6 +124,7 @@ def console(
         accounts=accounts,
         sessions=sessions,
         outgoing=outgoing,
+        taxonomies=Taxonomies(desk_engine),
         read_image=read_image,
         threshold=Thresholds(questions),
         kafka_trouble=lambda: made[0].trouble,

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from schemas.common import ImageRef
 from schemas.envelope import Record
 from schemas.label import Answer, Role
+from schemas.taxonomy import TaxonomyV1
 from streams.review.queue import Floats
 
 
@@ -85,6 +86,22 @@ class Questions(Protocol):
     def image(self, inspection: str, view: str) -> ImageRef | None: ...
     def heat(self, inspection: str, view: str) -> tuple[float, bytes] | None: ...
     def models(self) -> Any: ...
+    def taxonomy(self, product: str) -> Any | None: ...
+    def proposals(self, product: str) -> Sequence[Any]: ...
+
+
+class Taxonomies(Protocol):
+    """What was put in force here and is perhaps not stored yet. Changes raise ValueError with a text for the person who asked.
+
+    ahead: the versions after the stored one, in order. decided: proposals accepted or rejected. All raise Unavailable.
+    """
+
+    def ahead(self, product: str, stored: str | None) -> Sequence[TaxonomyV1]: ...
+    def publish(
+        self, versions: Sequence[TaxonomyV1], *, who: str, why: str, now: datetime, accepts: str | None = None
+    ) -> str: ...
+    def reject(self, product: str, proposal: str, taxonomy: str, *, who: str, why: str, now: datetime) -> None: ...
+    def decided(self, product: str) -> frozenset[str]: ...
 
 
 class Identity(Protocol):
@@ -151,6 +168,7 @@ class Ports:
     accounts: Accounts
     sessions: Sessions
     outgoing: Outgoing
+    taxonomies: Taxonomies
     read_image: Callable[[ImageRef], bytes]
     threshold: Callable[[str | None, str | None, str], float | None]
     kafka_trouble: Callable[[], str | None]

@@ -27,6 +27,7 @@ from streams.wiring.adapters.desk.courier import Courier
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
+from streams.wiring.adapters.desk.taxonomies import Taxonomies
 from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
@@ -115,6 +116,7 @@ class Console:
             accounts=Accounts(self._desk),
             sessions=Sessions(self._desk),
             outgoing=outgoing,
+            taxonomies=Taxonomies(self._desk),
             read_image=images.read_now,
             threshold=Thresholds(questions),
             kafka_trouble=lambda: reach.trouble,

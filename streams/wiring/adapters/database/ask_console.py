@@ -23,6 +23,7 @@ from schemas.ids import parse_inspection
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unavailable
+from streams.wiring.adapters.database import ask_classes
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
@@ -32,6 +33,7 @@ from streams.wiring.adapters.database.migrate import schema
 from streams.wiring.adapters.database.scope import Scope
 
 MOST_FOUND = 200
+_SHOWN = ("model_set", "policy")
 _E = t.EVIDENCE.c
 
 
@@ -189,12 +191,23 @@ class Questions:
         with self._asking() as connection:
             versions = model_sets(connection)
             titles = {row.digest: row.title for row in connection.execute(select(t.POLICIES.c.digest, t.POLICIES.c.title))}
-            rows = connection.execute(select(t.IN_FORCE).order_by(t.IN_FORCE.c.kind, t.IN_FORCE.c.place)).all()
+            c = t.IN_FORCE.c
+            rows = connection.execute(select(t.IN_FORCE).where(c.kind.in_(_SHOWN)).order_by(c.kind, c.place)).all()
             return Models(
                 in_force=tuple(_in_force(row, versions, titles) for row in rows),
                 versions=versions,
                 acts=acts(connection, Scope()),
             )
+
+    def taxonomy(self, product: str) -> ask_classes.Taxonomy | None:
+        """The classes in force, and the versions before. None: nobody has written them down yet."""
+        with self._asking() as connection:
+            return ask_classes.taxonomy(connection, product)
+
+    def proposals(self, product: str) -> tuple[ask_classes.Proposal, ...]:
+        """Classes that clusters of unknowns would be, the newest first, and what became of them."""
+        with self._asking() as connection:
+            return ask_classes.proposals(connection, product)
 
     @contextmanager
     def _asking(self) -> Iterator[Connection]:

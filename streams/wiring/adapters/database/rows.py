@@ -45,12 +45,13 @@ from schemas.label import LabelV1
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from schemas.spc import LimitsActV1, LimitsV1, PlanV1, SignalV1, StageBreakV1, SubgroupV1
-from schemas.topics import ACT, BASELINE, CHALLENGE, DRIFT, EVIDENCE, LABEL, MODEL_SET, POLICY, SPC, VERDICT
+from schemas.taxonomy import ClassProposalV1, TaxonomyPointerV1, TaxonomyV1
+from schemas.topics import ACT, BASELINE, CHALLENGE, DRIFT, EVIDENCE, LABEL, MODEL_SET, POLICY, SPC, TAXONOMY, VERDICT
 from schemas.verdict import UsedV1, VerdictV1
 from streams.wiring.adapters.database.cells import MOST_P, pack_cells
 from streams.wiring.adapters.database.heat import pack_heat
 
-TOPICS = (EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, ACT)
+TOPICS = (EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, TAXONOMY, ACT)
 Row = tuple[str, dict[str, Any]]
 _EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _AHEAD_US, _BEHIND_US = 3600 * 10**6, 31 * 86_400 * 10**6
@@ -254,9 +255,16 @@ def _reviewed(message: ReviewedV1, received: Received) -> list[Row]:
 
 
 def _label(message: LabelV1, received: Received) -> list[Row]:
-    names = ("inspection", "station", "product", "answer", "label", "who", "opinion", "shown", "withdraws")
-    view = message.views[0].view if message.of == "view" else None
-    return [("labels", _document(message, received, None, names, label_id=_event_id(received), view=view))]
+    names = ("inspection", "station", "product", "answer", "label", "who", "opinion", "shown", "withdraws", "taxonomy")
+    own = {"label_id": _event_id(received), "view": message.view, "physical": physical(message)}
+    return [("labels", _document(message, received, None, names, **own))]
+
+
+def physical(message: LabelV1) -> str:
+    """The part that a label is of: by serial, then by lot; where the line told neither each inspection is one."""
+    if message.serial is not None:
+        return f"serial/{message.serial}"
+    return f"image/{message.inspection}" if message.lot is None else f"lot/{message.lot}"
 
 
 def _document(message: Any, received: Received, at: datetime | None, names: Sequence[str], **more: Any) -> dict[str, Any]:
@@ -394,9 +402,21 @@ def _model_set(message: ModelSetV1, received: Received) -> list[Row]:
     return [("model_sets", _document(message, received, None, ("product", "station"), **own))]
 
 
-def _pointer(message: PointerV1 | ModelSetPointerV1, received: Received) -> list[Row]:
+def _taxonomy(message: TaxonomyV1, received: Received) -> list[Row]:
+    return [("taxonomies", _document(message, received, None, ("product",), digest=_digest_key(received)))]
+
+
+def _proposal(message: ClassProposalV1, received: Received) -> list[Row]:
+    names = ("product", "withdrawn")
+    return [("proposals", _document(message, received, message.proposed_at, names, proposal_id=message.id))]
+
+
+_KINDS = {PointerV1: "policy", ModelSetPointerV1: "model_set", TaxonomyPointerV1: "taxonomy"}
+
+
+def _pointer(message: PointerV1 | ModelSetPointerV1 | TaxonomyPointerV1, received: Received) -> list[Row]:
     row = {
-        "kind": "policy" if isinstance(message, PointerV1) else "model_set",
+        "kind": _KINDS[type(message)],
         "place": _key(received),
         "digest": message.digest,
         "who": message.who,
@@ -450,6 +470,9 @@ _MAKERS: Mapping[type[Message], Callable[..., list[Row]]] = {
     ModelSetV1: _model_set,
     PointerV1: _pointer,
     ModelSetPointerV1: _pointer,
+    TaxonomyV1: _taxonomy,
+    TaxonomyPointerV1: _pointer,
+    ClassProposalV1: _proposal,
 }
 READER = Reader(*_MAKERS)
 _BY_TYPE = {kind.TYPE: (kind, make) for kind, make in _MAKERS.items()}

@@ -10,9 +10,11 @@ record that the row was made from. `data`: the whole message as JSON, without wh
 * evidence: what each stage saw of each view, the first word of each model set. probabilities: JSON {class: share}; instances:
   JSON; cells, heat: of views with a p-value up to .2, the sorted heat map (`cells.py`), and the map to look at (`heat.py`);
   image: JSON of the reference. Only references that stand here are ever opened for a person.
-* failed: stages that could not observe. reviews: what people decided; labels: what they say is true.
+* failed: stages that could not observe. reviews: what people decided; labels: what they say is true. physical: the part that a
+  label is of, whatever image of it: `serial/..`, else `lot/..`, else `image/<inspection>`.
 * spc_*, drift_events, baselines*, challenge_*, suspect_windows, detection_limits: the messages of those topics by their ids.
-* acts, policies, model_sets, in_force: who put which version in force, and the versions.
+* acts, policies, model_sets, taxonomies, in_force: who put which version in force, and the versions. proposals: classes that
+  clusters of unknowns would be; whether one was accepted stands in acts.
 * positions: where reading goes on; gaps: input that Kafka's retention had removed before it was read.
 """
 
@@ -181,8 +183,12 @@ LABELS = Table(
     _int("log_offset"),
     _int("at_us"),
     _text("data"),
+    *_maybe("taxonomy"),
+    _text("physical"),
     Index("labels_inspection", "inspection"),
     Index("labels_at", "at_us"),
+    Index("labels_product", "product"),
+    Index("labels_withdraws", "withdraws"),
 )
 
 
@@ -248,6 +254,9 @@ ACTS = Table("acts", META, _text("event_id", key=True), _text("act"), _text("pla
 POLICIES = Table("policies", META, _text("digest", key=True), _text("product"), *_maybe("station"), _text("title"),
                  *_document())  # fmt: skip
 MODEL_SETS = Table("model_sets", META, _text("digest", key=True), _text("product"), *_maybe("station"), *_document())
+TAXONOMIES = Table("taxonomies", META, _text("digest", key=True), _text("product"), *_document())
+PROPOSALS = Table("proposals", META, _text("proposal_id", key=True), _text("product"), _flag("withdrawn"), *_document(),
+                  Index("proposals_product", "product"))  # fmt: skip
 IN_FORCE = Table("in_force", META, _text("kind", key=True), _text("place", key=True), _text("digest"), _text("who"),
                  _text("why"), _int("log_offset"), _int("at_us"))  # fmt: skip
 POSITIONS = Table("positions", META, _text("topic", key=True), _int("partition_no", key=True), _int("next_offset"))
@@ -272,6 +281,7 @@ LATEST = frozenset(
         "suspect_windows",
         "detection_limits",
         "in_force",
+        "proposals",
     }
 )
 """The one further back in the log stays: its last word counts. One key is always in one partition."""

@@ -3,6 +3,7 @@
 * users: password: of argon2, None until one is set; subject: who it is at the OIDC provider, None where passwords are used.
 * sessions: token: SHA-256 of what the cookie holds. links: one-time links, token likewise; user: None makes a new one.
 * attempts: logins that failed, for the rate limit. outgoing: records that Kafka has not acknowledged; headers: JSON, base64.
+* steps: what was put in force here: place (of the act), the digest before (empty: none) and after, the version as JSON.
 """
 
 from __future__ import annotations
@@ -68,3 +69,4 @@ OUTGOING = Table(
     _text("headers"),
     _us("made_us"),
 )
+STEPS = Table("steps", META, _text("place", key=True), _text("before", key=True), _text("after"), _text("data"), _us("made_us"))
