@@ -140,3 +140,11 @@ SPC_LOWER = Snapshot(
 SINK_ROWS = Counter("verdictline_sink_rows_total", "Rows upserted, by table", ["table"])
 SINK_COMMIT_SECONDS = Histogram("verdictline_sink_commit_seconds", "One transaction of the database", buckets=_HANDLE_S)
 SINK_RETRIES = Counter("verdictline_sink_retries_total", "Transactions tried again because the database was away")
+
+# --- console
+CONSOLE_EMBEDDINGS_READ = Counter(
+    "verdictline_console_embeddings_read_total", "Embeddings read, by fate: kept, dropped, passed_over", ["fate"]
+)
+CONSOLE_EMBEDDINGS = Gauge(
+    "verdictline_console_embeddings", "Views whose embedding is kept, by state: open, unknown, labelled", ["state"]
+)

@@ -27,7 +27,9 @@ Processor = Literal["anomaly", "classification", "segmentation", "triage", "drif
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """name is also the consumer group, of those that read topics. needs_triton: not ready while its models are not."""
+    """name is also the consumer group, of those that read topics; the web reads without one. needs_triton: not ready while its
+    models are not.
+    """
 
     name: Processor
     reads: tuple[str, ...]
@@ -99,7 +101,7 @@ PIPELINE: tuple[Row, ...] = (
     ),
     Row(
         name="console",
-        reads=(),
+        reads=(EMBEDDING,),
         writes=(TAXONOMY, ACT),
         engine="web",
         answers="What do people see, and who did what?",

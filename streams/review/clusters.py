@@ -2,8 +2,8 @@
 
 HDBSCAN (R. Campello, D. Moulavi, J. Sander, PAKDD 2013, LNCS 7819, 160; scikit-learn's) on the first COMPONENTS principal
 components of the embeddings, beside size and shape on a logarithmic scale. Chosen on two public sets (docs/review.md), where
-sketches of the raw embeddings gave half as many members or mixed clusters. scikit-learn is loaded when `clustered` is called,
-and nowhere else: 25 MB and about a second.
+sketches of the raw embeddings gave half as many members or mixed clusters. scikit-learn and scipy are loaded when `clustered` is
+called, and nowhere else: 25 MB and about a second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from schemas.label import LabelV1
 from schemas.taxonomy import ClassProposalV1
@@ -137,6 +136,8 @@ def positions(unknowns: Sequence[Unknown], weight: float) -> Floats:
 
 def _components(centred: Floats) -> Floats:
     """The rows in the directions of most variance, the largest first."""
+    from scipy.linalg import eigh
+
     last = centred.shape[1] - 1
     _, directions = eigh(centred.T @ centred, subset_by_index=[max(0, last + 1 - COMPONENTS), last])
     return np.asarray(centred @ directions[:, ::-1], np.float64)

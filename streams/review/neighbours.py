@@ -7,15 +7,17 @@ question touches only the candidates'. Speed and how many of the true neighbours
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Half = NDArray[np.float16]
 Floats = NDArray[np.float32]
+Id = TypeVar("Id", str, int)
 SKETCH = 64
 CANDIDATES = 1024
 _SEED = 20_261_128
@@ -44,6 +46,52 @@ def sketch(vector: NDArray[np.floating]) -> Floats:
     return unit(np.einsum("d,dk->k", unit(vector), _projection(len(vector))))
 
 
+class Sketches(Generic[Id]):
+    """Ids and their sketches, 0.4 kB a part, wherever their vectors lie. Rows are numbered from 0 without holes."""
+
+    def __init__(self, room: int = 256) -> None:
+        self._rows = np.zeros((room, SKETCH), np.float32)
+        self.ids: list[Id] = []
+        self._at: dict[Id, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, id: Id) -> bool:
+        return id in self._at
+
+    def put(self, id: Id, sketch: Floats) -> int:
+        """Or replace it; its row. sketch: as `sketch` gives it."""
+        at = self._at.setdefault(id, len(self.ids))
+        if at == len(self.ids):
+            self.ids.append(id)
+            self._make_room()
+        self._rows[at] = sketch
+        return at
+
+    def remove(self, id: Id) -> tuple[int, int]:
+        """(its row, the last row): what lay in the last one takes its place. Raises KeyError."""
+        at, last = self._at.pop(id), len(self.ids) - 1
+        moved = self.ids.pop()
+        if at != last:
+            self._rows[at] = self._rows[last]
+            self.ids[at], self._at[moved] = moved, at
+        return at, last
+
+    def near(self, wanted: Floats, n: int) -> NDArray[np.intp]:
+        """The rows of the n nearest sketches, in no order; all of them where there are no more."""
+        if n >= len(self):
+            return np.arange(len(self))
+        near = np.einsum("nk,k->n", self._rows[: len(self)], wanted)
+        return np.argpartition(-near, n - 1)[:n]
+
+    def _make_room(self) -> None:
+        if len(self.ids) > len(self._rows):
+            more = np.zeros((2 * len(self.ids), SKETCH), np.float32)
+            more[: len(self._rows)] = self._rows
+            self._rows = more
+
+
 class Neighbours:
     """Parts by id. rows: float16 (capacity, dimension), zeros or a memory map, which this fills; it grows where it is full.
 
@@ -52,48 +100,37 @@ class Neighbours:
 
     def __init__(self, rows: Half, grow: Callable[[Half], Half] | None = None) -> None:
         self._rows, self._grow = rows, grow
-        self._sketches = np.zeros((len(rows), SKETCH), np.float32)
-        self._ids: list[str] = []
-        self._at: dict[str, int] = {}
+        self._sketches: Sketches[str] = Sketches(len(rows))
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._sketches)
 
     def __contains__(self, id: str) -> bool:
-        return id in self._at
+        return id in self._sketches
 
     def add(self, id: str, vector: NDArray[np.floating]) -> None:
         """Or replace it. Raises ValueError as `unit`."""
         row = unit(vector)
-        at = self._at.get(id, len(self._ids))
-        if at == len(self._rows):
+        if id not in self and len(self) == len(self._rows):
             self._make_room()
-        self._rows[at], self._sketches[at] = row, sketch(row)
-        if at == len(self._ids):
-            self._ids.append(id)
-            self._at[id] = at
+        self._rows[self._sketches.put(id, sketch(row))] = row
 
     def remove(self, id: str) -> None:
         """The last one takes its place."""
-        at, last = self._at.pop(id), len(self._ids) - 1
-        moved = self._ids.pop()
-        if at != last:
-            self._rows[at], self._sketches[at] = self._rows[last], self._sketches[last]
-            self._ids[at], self._at[moved] = moved, at
+        at, last = self._sketches.remove(id)
+        self._rows[at] = self._rows[last]
 
     def nearest(self, vector: NDArray[np.floating], k: int, without: Collection[str] = ()) -> list[Neighbour]:
         """The k most similar, the most similar first, ties by id; approximate beyond CANDIDATES parts. without: ids left out."""
-        wanted = min(len(self), max(CANDIDATES, 4 * k) + len(without))
-        near = np.einsum("nk,k->n", self._sketches[: len(self)], sketch(vector))
-        found = np.argpartition(-near, wanted - 1)[:wanted] if wanted < len(self) else np.arange(len(self))
-        return self._ordered(found, _products(self._rows[found], unit(vector)), k, without)
+        found = self._sketches.near(sketch(vector), max(CANDIDATES, 4 * k) + len(without))
+        return self._ordered(found, products(self._rows[found], unit(vector)), k, without)
 
     def nearest_of_all(self, vector: NDArray[np.floating], k: int, without: Collection[str] = ()) -> list[Neighbour]:
         """As `nearest`, exact: every row is read."""
         near, wide = np.empty(len(self), np.float32), unit(vector)
         for begin in range(0, len(self), _BATCH):
             end = min(begin + _BATCH, len(self))
-            near[begin:end] = _products(self._rows[begin:end], wide)
+            near[begin:end] = products(self._rows[begin:end], wide)
         return self._ordered(np.arange(len(self)), near, k, without)
 
     def duplicates(self, vector: NDArray[np.floating], least: float, without: Collection[str] = ()) -> list[Neighbour]:
@@ -106,21 +143,25 @@ class Neighbours:
         return 1 - nearest[0].similarity if nearest else 2.0
 
     def _ordered(self, found: NDArray[np.intp], near: Floats, k: int, without: Collection[str]) -> list[Neighbour]:
-        near = near.round(5)  # equal rows need not have equal products
-        most = min(len(found), k + len(without))
-        best = np.argpartition(-near, most - 1)[:most] if most else found[:0]
-        edge = near[best].min() if most else np.float32(0)
-        pairs = sorted((-float(near[i]), self._ids[found[i]]) for i in np.flatnonzero(near >= edge)) if most else []
-        left = ((id, similarity) for similarity, id in pairs if id not in without)
-        return [Neighbour(id=id, similarity=min(1.0, -minus)) for (id, minus), _ in zip(left, range(k), strict=False)]
+        ids = self._sketches.ids
+        return ordered([ids[i] for i in found], near, k, without)
 
     def _make_room(self) -> None:
         if self._grow is None:
             raise ValueError(f"room for {len(self._rows)} parts, and all of it is taken")
         self._rows = self._grow(self._rows)
-        more = np.zeros((len(self._rows), SKETCH), np.float32)
-        more[: len(self._sketches)] = self._sketches
-        self._sketches = more
+
+
+def ordered(ids: Sequence[str], similarities: Floats, k: int, without: Collection[str] = ()) -> list[Neighbour]:
+    """The k most similar of these, the most similar first, ties by id. similarities: a cosine for each id."""
+    near = similarities.round(5)  # equal rows need not have equal products
+    most = min(len(ids), k + len(without))
+    if most == 0:
+        return []
+    edge = near[np.argpartition(-near, most - 1)[:most]].min()
+    pairs = sorted((-float(near[i]), ids[int(i)]) for i in np.flatnonzero(near >= edge))
+    left = ((id, similarity) for similarity, id in pairs if id not in without)
+    return [Neighbour(id=id, similarity=min(1.0, -minus)) for (id, minus), _ in zip(left, range(k), strict=False)]
 
 
 def doubled(rows: Half) -> Half:
@@ -141,8 +182,8 @@ def spread(vectors: Floats, k: int, first: int = 0) -> Iterator[int]:
         at = int(nearest.argmax())
 
 
-def _products(rows: Half, wide: Floats) -> Floats:
-    """Not @: its threads wait for each other on a busy machine (36 ms where this takes 5), and their sums differ."""
+def products(rows: Half | Floats, wide: Floats) -> Floats:
+    """(n, d) by (d,). Not @: its threads wait for each other on a busy machine (36 ms where this takes 5); their sums differ."""
     return np.asarray(np.einsum("nd,d->n", rows.astype(np.float32), wide), np.float32)
 
 

@@ -71,6 +71,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"sqlalchemy", "time"},
     "streams/wiring/adapters/desk": {"schemas", "streams.fates", "streams.wiring.adapters", "alembic", "argon2", "sqlalchemy"}
     | {"structlog", "threading"},
+    "streams/wiring/adapters/embeddings": CLOCKS
+    | {"schemas", "streams.fates", "streams.metrics", "streams.review", "streams.wiring.adapters", "numpy", "sqlalchemy"}
+    | {"confluent_kafka", "structlog"},
     "streams/wiring/adapters/oidc": {"streams.fates", "authlib", "httpx2", "joserfc", "starlette", "time"},
     "streams/wiring/console": {"schemas", "streams.fates", "streams.metrics", "streams.review", "streams.wiring.console"}
     | {"asyncio", "jinja2", "starlette", "structlog"},

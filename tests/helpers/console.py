@@ -28,6 +28,9 @@ from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
 from streams.wiring.adapters.desk.taxonomies import Taxonomies
+from streams.wiring.adapters.embeddings.similar import Embeddings
+from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
+from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.web import application
 from streams.wiring.processors.console import Thresholds
@@ -53,6 +56,9 @@ class Desk:
     sessions: Sessions
     outgoing: Outgoing
     engine: Engine
+    questions: Questions
+    kept: EmbeddingStore
+    embeddings: Embeddings
     now: datetime = NOW
     trouble: str | None = None
 
@@ -118,6 +124,9 @@ def console(
     desk_engine = open_desk(folder)
     questions, accounts, sessions = Questions(engine), Accounts(desk_engine), Sessions(desk_engine)
     outgoing = Outgoing(desk_engine)
+    kept_engine = open_kept(folder)
+    kept = EmbeddingStore(kept_engine)
+    embeddings = Embeddings(kept)
     made: list[Desk] = []
     ports = Ports(
         questions=questions,
@@ -125,6 +134,7 @@ def console(
         sessions=sessions,
         outgoing=outgoing,
         taxonomies=Taxonomies(desk_engine),
+        embeddings=embeddings,
         read_image=read_image,
         threshold=Thresholds(questions),
         kafka_trouble=lambda: made[0].trouble,
@@ -134,12 +144,13 @@ def console(
         provider=provider,
         newcomer=newcomer,
     )
-    made.append(Desk(ports=ports, accounts=accounts, sessions=sessions, outgoing=outgoing, engine=engine))
+    stores: dict[str, Any] = {"accounts": accounts, "sessions": sessions, "outgoing": outgoing, "kept": kept}
+    made.append(Desk(ports=ports, engine=engine, questions=questions, embeddings=embeddings, **stores))
     try:
         yield made[0]
     finally:
-        engine.dispose()
-        desk_engine.dispose()
+        for one in (engine, desk_engine, kept_engine):
+            one.dispose()
 
 
 def sha256(data: bytes) -> str:

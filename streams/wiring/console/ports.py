@@ -143,14 +143,16 @@ class Similar(Protocol):
 
 
 class Embeddings(Protocol):
-    """What the models make of an image, for comparing. Both answer from memory, in any thread; empty and None: nothing is known.
+    """What the models make of an image, for comparing; in any thread. Empty and None: nothing is known. All raise Unavailable.
 
-    similar: the n labelled parts that are nearest, the nearest first, never the part itself. sketch: of the part's strangest
-    view, unit length, as the queue takes it.
+    similar: the n labelled parts that are nearest, the nearest first, never the part itself; of its product and trunk alone.
+    sketch: of the part's strangest view, unit length, as the queue takes it. novelty: distance of its most novel view to the
+    nearest labelled one, 2 where there is none.
     """
 
     def similar(self, inspection: str, view: str, n: int) -> Sequence[Similar]: ...
     def sketch(self, inspection: str) -> Floats | None: ...
+    def novelty(self, inspection: str) -> float | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)

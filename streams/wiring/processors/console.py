@@ -28,6 +28,12 @@ from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
 from streams.wiring.adapters.desk.taxonomies import Taxonomies
+from streams.wiring.adapters.embeddings.follower import Follower
+from streams.wiring.adapters.embeddings.intake import Intake
+from streams.wiring.adapters.embeddings.similar import Embeddings
+from streams.wiring.adapters.embeddings.stands import Stands
+from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
+from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
@@ -54,12 +60,14 @@ class Console:
         self._settings = settings
         self._client = settings.client()
         self._desk = open_desk(settings.state)
+        self._kept = open_kept(settings.state)
         self._engine = open_engine(database_url(settings.database, settings.state))
         self._socket = _listening(settings.console_host, settings.console_port)
         self.url = settings.model_copy(update={"console_port": self._socket.getsockname()[1]}).console_address
         self.turned = time.monotonic()
         self._server: Server | None = None
         self._closing: asyncio.Event | None = None
+        self._follower: Follower | None = None
 
     async def run(self) -> None:
         """Serve until `stop()`."""
@@ -69,7 +77,11 @@ class Console:
             outgoing = Outgoing(self._desk)
             reach = stack.enter_context(Reach(self._client))
             stack.enter_context(Courier(self._client, outgoing))
-            ports = self._ports(images, outgoing, reach)
+            questions, store = Questions(self._engine), EmbeddingStore(self._kept)
+            embeddings = Embeddings(store)
+            intake = Intake(store, embeddings, Stands(questions))
+            self._follower = stack.enter_context(Follower(self._client, intake))
+            ports = self._ports(questions, embeddings, images, outgoing, reach)
             self._closing = ports.closing
             self._welcome(ports)
             config = uvicorn.Config(
@@ -88,8 +100,9 @@ class Console:
                 await self._server.serve(sockets=[self._socket])
             finally:
                 turning.cancel()
-                self._engine.dispose()
-                self._desk.dispose()
+                stack.close()
+                for engine in (self._engine, self._desk, self._kept):
+                    engine.dispose()
 
     def stop(self) -> None:
         if self._closing is not None:
@@ -101,22 +114,22 @@ class Console:
         return self._server is not None and self._server.started and not self._server.should_exit
 
     def positions(self) -> Mapping[tuple[str, int], int | None]:
-        """It reads no topic: the sink does."""
-        return {}
+        """Of the embeddings; all else the sink reads."""
+        return {} if self._follower is None else self._follower.positions()
 
     async def _turn(self) -> None:
         while True:
             self.turned = time.monotonic()
             await asyncio.sleep(_TURN_S)
 
-    def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
-        questions = Questions(self._engine)
+    def _ports(self, questions: Questions, embeddings: Embeddings, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
         return Ports(
             questions=questions,
             accounts=Accounts(self._desk),
             sessions=Sessions(self._desk),
             outgoing=outgoing,
             taxonomies=Taxonomies(self._desk),
+            embeddings=embeddings,
             read_image=images.read_now,
             threshold=Thresholds(questions),
             kafka_trouble=lambda: reach.trouble,

@@ -7,7 +7,7 @@ Unavailable with what to do.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +27,7 @@ from streams.wiring.adapters.database import ask_classes
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
+from streams.wiring.adapters.database.ask_standing import Member, Standing, clock_us, members, standings, touched_since
 from streams.wiring.adapters.database.connection import reading
 from streams.wiring.adapters.database.heat import unpack_heat
 from streams.wiring.adapters.database.migrate import schema
@@ -208,6 +209,21 @@ class Questions:
         """Classes that clusters of unknowns would be, the newest first, and what became of them."""
         with self._asking() as connection:
             return ask_classes.proposals(connection, product)
+
+    def standings(self, inspections: Sequence[str]) -> tuple[Mapping[str, Standing], int]:
+        """(of those with a verdict or a label; how far the sink has come, microseconds since 1970)."""
+        with self._asking() as connection:
+            return standings(connection, inspections), clock_us(connection)
+
+    def touched(self, since_us: int) -> set[tuple[str, int]]:
+        """(inspection, when) of what people said since then."""
+        with self._asking() as connection:
+            return touched_since(connection, since_us)
+
+    def members(self, inspections: Sequence[str]) -> Mapping[str, Member]:
+        """What labels of these parts would repeat; of those with a verdict."""
+        with self._asking() as connection:
+            return members(connection, inspections)
 
     @contextmanager
     def _asking(self) -> Iterator[Connection]:
