@@ -56,7 +56,7 @@ DRIFT_STATE = "drift-streams-v4-changelog"
 CHALLENGE_TICK = "tick.challenge"
 CHALLENGE_STATE = "challenge-stations-v1-changelog"
 SPC_TICK = "tick.spc"
-SPC_STATE = "spc-stations-v1-changelog"
+SPC_STATE = "spc-state.v1"
 DEAD_LETTER = "dead-letter.v1"
 
 STATION_PARTITIONS = 8
@@ -178,7 +178,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=DRIFT_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
     Topic(name=CHALLENGE_STATE, key="station", cleanup="compact"),
     Topic(name=CHALLENGE_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
-    Topic(name=SPC_STATE, key="station", cleanup="compact"),
+    Topic(name=SPC_STATE, key="station, and product, and series", cleanup="compact", max_bytes=4 * MIB),
     Topic(name=SPC_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
     Topic(name=DEAD_LETTER, key="original key", retention_ms=14 * _DAY_MS, max_bytes=DEAD_LETTER_LIMIT_BYTES),
 )

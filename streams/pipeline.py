@@ -89,7 +89,7 @@ PIPELINE: tuple[Row, ...] = (
         name="spc",
         reads=(VERDICT, SPC),
         writes=(SPC,),
-        engine="faust",
+        engine="Exact",
         answers="Is the process in control?",
     ),
     Row(

@@ -6,14 +6,12 @@ included.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,17 +22,20 @@ from typing import Any
 from zlib import crc32
 
 import psutil
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
 
 from schemas.codec import record_of
 from schemas.envelope import Received, Record, from_millis
 from schemas.ids import inspection_id
 from schemas.spc import CharacteristicV1, PlanV1, SeriesV1, SubgroupRuleV1
+from schemas.topics import VERDICT
 from schemas.verdict import UsedV1, VerdictV1, WhyV1
+from streams.effects import Pack
+from streams.monitors.spc.shard import Stations
 from streams.wiring.adapters.kafka import Writer
 from streams.wiring.adapters.spc import publish
 from streams.wiring.adapters.topics import apply_topics
-from streams.wiring.engines.tables import State
-from streams.wiring.processors.spc import Stations
 from streams.workbench.bench.readiness import wait_all_ready
 from streams.workbench.kafka import EmbeddedKafka
 from streams.workbench.processes import free_ports
@@ -42,6 +43,7 @@ from streams.workbench.processes import free_ports
 EPOCH, T0_MS, PRODUCT = 1_767_600_000_000, 1_767_600_000_000, "disc"
 CLASSES = tuple(f"kind-{letter}" for letter in "abcdefghijklmn")
 _TIMES, _BAD_EVERY, _READY_S = 5, 50, 120.0
+_PACKED_EVERY = 10  # a station with ten parts a second, states written once a second
 _DIGEST = "ab" * 32
 Tell = Callable[[str], None]
 
@@ -86,7 +88,7 @@ def twenty(station: str, n: int) -> PlanV1:
 
 
 def pure(tell: Tell) -> list[Cost]:
-    """The processor's own work without Kafka: bytes in, records and JSON state out."""
+    """The processor's own work without Kafka: bytes in, records out, states packed once for a number of verdicts."""
     rows = []
     for what, plan in (("default plan, subgroups of 500", None), ("20 charts, subgroups of 500", 500), ("20 charts, of 50", 50)):
         tell(f"pure rules: {what}")
@@ -97,29 +99,19 @@ def pure(tell: Tell) -> list[Cost]:
 
 def _timed(n: int | None, records: list[Received]) -> tuple[float, float]:
     """(CPU us, bytes of state written) a verdict."""
-    stations, state, written = Stations({}), None, 0
+    stations, written, changed = Stations(), 0, dict[str, Pack]()
     if n is not None:
-        state, _ = stations.step(
-            None, _told(record_of(twenty("plant/line-1/cam-1", n), id="-", station="plant/line-1/cam-1", subject="-"))
-        )
-    spent = 0.0
-    for record in records:
-        began = time.process_time()
-        stations.key(record)
-        after, _ = stations.step(state, record)
-        changed = [] if after is None or after is state else _written(state, after)
-        texts = [json.dumps(one) for one in changed]
-        spent += time.process_time() - began
-        written += sum(map(len, texts))
-        state = after
-    return 1e6 * spent / len(records), written / len(records)
-
-
-def _written(before: State | None, after: State) -> list[Any]:
-    """What the engine would write."""
-    old = before["parts"] if before is not None else {}
-    parts = [part for name, part in after["parts"].items() if part is not old.get(name)]
-    return [{name: value for name, value in after.items() if name != "parts"}, *parts]
+        stations.take(_told(record_of(twenty("plant/line-1/cam-1", n), id="-", station="plant/line-1/cam-1", subject="-")))
+    began = time.process_time()
+    for number, record in enumerate(records, 1):
+        done = stations.take(record)
+        assert done is not None
+        changed |= done.changed
+        sum(len(output.headers) for output in done.outputs)
+        if number % _PACKED_EVERY == 0:
+            written += sum(len(pack()) for pack in changed.values())
+            changed = {}
+    return 1e6 * (time.process_time() - began) / len(records), written / len(records)
 
 
 def many(stations: int, subgroups: int, subgroup: int, tell: Tell) -> Many:
@@ -129,24 +121,24 @@ def many(stations: int, subgroups: int, subgroup: int, tell: Tell) -> Many:
         client: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
         apply_topics(client)
         publish(client, *(twenty(name, subgroup) for name in names))
-        with _process(kafka.bootstrap, Path(folder) / "spc.log") as (process, port):
+        with _process(kafka.bootstrap, Path(folder) / "spc.log") as process:
             tell(f"{stations} stations: {subgroups} subgroups of {subgroup} parts each")
             warm = 2 * subgroup
             _feed(client, names, range(warm))
-            _handled(port, stations * warm)
+            _judged(client, stations * warm)
             before = _cpu(process)
             count = subgroups * subgroup
             _feed(client, names, range(warm, warm + count))
-            _handled(port, stations * (warm + count))
+            _judged(client, stations * (warm + count))
             spent, fresh = _cpu(process) - before, process.memory_info().rss
             process.send_signal(signal.SIGKILL)
             process.wait()
         tell("kill -9, and again")
         began = time.monotonic()
-        with _process(kafka.bootstrap, Path(folder) / "spc.log") as (process, port):
+        with _process(kafka.bootstrap, Path(folder) / "spc.log") as process:
             recovery = time.monotonic() - began
             _feed(client, names, range(warm + count, warm + count + subgroup))
-            _handled(port, stations * subgroup)
+            _judged(client, stations * (warm + count + subgroup))
             after = process.memory_info().rss
     return Many(
         stations=stations,
@@ -167,8 +159,8 @@ def bench_spc(quick: bool, tell: Tell) -> dict[str, Any]:
 
 
 @contextmanager
-def _process(bootstrap: str, log: Path) -> Iterator[tuple[psutil.Process, int]]:
-    """The processor, ready, and its health port."""
+def _process(bootstrap: str, log: Path) -> Iterator[psutil.Process]:
+    """The processor, ready."""
     (port,) = free_ports(1)
     environment = {**os.environ, "VERDICTLINE_KAFKA": bootstrap, "VERDICTLINE_HEALTH_PORT": str(port)}
     command = [sys.executable, "-m", "streams", "run", "spc"]
@@ -176,7 +168,7 @@ def _process(bootstrap: str, log: Path) -> Iterator[tuple[psutil.Process, int]]:
         child = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
         wait_all_ready({"spc": port}, _READY_S, lambda: None)
-        yield psutil.Process(child.pid), port
+        yield psutil.Process(child.pid)
     finally:
         child.kill()
         child.wait()
@@ -187,22 +179,20 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _handled(port: int, wanted: int) -> None:
-    """Return when so many records were handled. Raises TimeoutError where nothing comes for a minute."""
-    last, seen = time.monotonic(), -1.0
-    while (now := _count(port)) < wanted:
+def _judged(client: dict[str, Any], wanted: int) -> None:
+    """Return when so many verdicts are committed by the group. Raises TimeoutError where nothing comes for a minute."""
+    admin, last, seen = AdminClient(client), time.monotonic(), -1
+    while (now := _committed(admin)) < wanted:
         if now > seen:
             last, seen = time.monotonic(), now
         if time.monotonic() - last > 60:
-            raise TimeoutError(f"{now:.0f} of {wanted} verdicts handled, and no more")
+            raise TimeoutError(f"{now} of {wanted} verdicts committed, and no more")
         time.sleep(0.1)
 
 
-def _count(port: int) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        text = answer.read().decode()
-    wanted = 'verdictline_handled_total{outcome="done",processor="spc"}'
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(wanted))
+def _committed(admin: AdminClient) -> int:
+    (future,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions("spc")]).values()
+    return sum(max(0, place.offset) for place in future.result(30).topic_partitions if place.topic == VERDICT)
 
 
 def _feed(client: dict[str, Any], stations: list[str], numbers: range) -> None:

@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "streams/capture/image": stage("capture") | {"cv2"},
     "streams/evidence/geometry": stage("evidence") | {"cv2"},
     "streams/evidence/image_stats": stage("evidence") | {"cv2"},
+    "streams/monitors/spc/packing": stage("monitors") | {"pydantic"},
     "streams/monitors/thresholds": stage("monitors") | {"threadpoolctl"},
     "streams/review/clusters": stage("review") | {"sklearn", "threadpoolctl"},
     "streams/training": stage("training") | {"onnx", "onnxruntime", "sklearn", "threadpoolctl"},

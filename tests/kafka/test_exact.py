@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,6 +87,33 @@ def test_state_comes_back_from_the_changelog(job: Job) -> None:
     with running(exact(job)):
         wait_until(lambda: len(outputs(job)) >= 200, what="answers")
     assert outputs(job) == {f"full/k{k}": 1 for k in range(200)}
+
+
+class Later(Join):
+    """Its states are only packed when they are written."""
+
+    packed = 0
+
+    def step(self, record: Received) -> Effects:
+        effects = super().step(record)
+        return Effects(outputs=effects.outputs, unpacked={k: partial(self._pack, v) for k, v in effects.changed.items()})
+
+    def _pack(self, value: bytes | None) -> bytes:
+        Later.packed += 1
+        return value or b""
+
+
+def test_of_the_states_of_a_key_only_the_last_in_a_batch_is_packed(job: Job) -> None:
+    """Answers may wait too: then they cost no transaction of their own."""
+    slow = Batching(batch_ms=300, answer_ms=300, quiet_ms=300)
+    feed(job, [(key, n) for n in (b"1", b"2", b"3") for key in ("a", "b")] + [("c", b"1"), ("c", b"2")], 0)
+    with running(exact(job, make_shard=lambda _: Later(job), batching=slow)):
+        wait_until(lambda: outputs(job) == {"full/a": 1, "full/b": 1}, what="answers")
+    assert Later.packed == 3
+    assert len(list(read_all(job.client, [job.changelog]))) == 3
+    feed(job, [("c", b"3")], 0)
+    with running(exact(job, make_shard=lambda _: Later(job))):
+        wait_until(lambda: outputs(job)["full/c"] == 1, what="the answer of a state that came back")
 
 
 def test_time_comes_as_ticks(job: Job) -> None:

@@ -8,25 +8,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from confluent_kafka import ConsumerGroupState
+from confluent_kafka import ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner
 
 from schemas.codec import record_of
 from schemas.envelope import Record
 from schemas.spc import LimitsV1, SignalV1, StageBreakV1, SubgroupV1
-from schemas.topics import ACT, DEAD_LETTER, SPC
+from schemas.topics import ACT, DEAD_LETTER, SPC, VERDICT
 from streams.__main__ import application
 from streams.judgement.verdicts import verdict_record
 from streams.monitors.spc.arl import arl1
 from streams.monitors.spc.attributes import AttributeLimits
-from streams.wiring.adapters.kafka import Writer, read_all
+from streams.wiring.adapters.kafka import Writer, ends, read_all
 from streams.wiring.adapters.topics import apply_topics
+from streams.wiring.processors.spc_log import LogTime
 from tests.helpers.servers import SharedKafka
 from tests.helpers.spc import T0_MS, act, digest_of, expected, plan, ready_file, reviewed, said_of, spc, verdict
 from tests.helpers.wait import wait_until
@@ -245,7 +247,7 @@ def test_a_silent_station_is_published_and_bad_words_are_buried(kafka: SharedKaf
     bad = [
         told(plan(station=station, zone="Mars/Olympus", every_s=60)),
         Record(topic=SPC, key=torn.key, value=b"{", headers=torn.headers),
-        told(act("freeze", station=station)),
+        told(act("freeze", station=station, series="other")),
     ]
     write(client, [told(plan(station=station, n=10)), *bad])
     with spc(kafka.bootstrap, tmp_path / "spc.log"):
@@ -253,7 +255,32 @@ def test_a_silent_station_is_published_and_bad_words_are_buried(kafka: SharedKaf
         (found,) = wait_until(
             lambda: [v for v in said_of(client, station.split("/")[0]).values() if _is(SubgroupV1, v)], 60, "it"
         )
+        write(client, [told(act("freeze", station=station, characteristic="other"))])
+        wait_until(lambda: len(reasons(client, station)) == 4, 60, "the last one")
     one = SubgroupV1.model_validate_json(found)
     assert (one.n, one.nonconforming, one.defects, one.closed_by) == (10, 10, {"unknown": 10, "unreviewed": 0}, "count")
-    letters = {r.header("dl_reason") for r in read_all(client, [DEAD_LETTER]) if r.key == station.encode()}
-    assert letters == {"unknown_zone", "not_json", "unknown_characteristic"}
+    assert reasons(client, station) == {"unknown_zone", "not_json", "unknown_series", "unknown_characteristic"}
+
+
+def reasons(client: dict[str, Any], station: str) -> set[str | None]:
+    """Of dead letters."""
+    return {r.header("dl_reason") for r in read_all(client, [DEAD_LETTER]) if r.key == station.encode()}
+
+
+def test_an_open_transaction_at_the_end_of_the_log_is_no_silence(kafka: SharedKafka) -> None:
+    """What it holds was appended before the ticks that ask, and may be read after them."""
+    client: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap}
+    apply_topics(client)
+    read = ends(client, [VERDICT])[VERDICT, 0] - 1
+    log, due_ms, ticks = LogTime(client, 0, lambda: read), 1_000, count(10_000, 2_000)
+    producer = Producer({**client, "transactional.id": kafka.fresh("triage")})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    one = verdict_record(verdict(0, station=f"{kafka.fresh('site')}/line/cam"))
+    producer.produce(VERDICT, one.value, one.key, partition=0, headers=list(one.headers))
+    producer.flush(30)
+    asked = time.monotonic() + 5
+    wait_until(lambda: log.until(due_ms, next(ticks)) >= due_ms or time.monotonic() > asked, 10, "asked more than once")
+    assert log.until(due_ms, next(ticks)) == 0
+    producer.abort_transaction(30)
+    wait_until(lambda: log.until(due_ms, next(ticks)) >= due_ms, 20, "nothing came of it")

@@ -14,11 +14,9 @@ from schemas.spc import LimitsV1, SignalV1, StageBreakV1
 from schemas.verdict import VerdictV1
 from streams.monitors.spc.arl import arl1
 from streams.monitors.spc.attributes import AttributeLimits
-from streams.monitors.spc.course import Course
-from streams.monitors.spc.memory import Line
+from streams.monitors.spc.packing import course_of, line_of, memory_of, pack_course, pack_line, pack_memory
 from streams.monitors.spc.part import Part, Said, Stage
 from streams.monitors.spc.station import judge
-from streams.wiring.processors.spc import _COURSE, _LINE, _MEMORY
 from tests.helpers.spc import PRODUCT, T0_MS, Machine, Shelf, act, digest_of, plan, reviewed, values, verdict
 
 CHARTS: tuple[dict[str, Any], ...] = (
@@ -120,13 +118,9 @@ def test_order_within_the_wait_changes_nothing(order: list[int], change: int) ->
 
 def _restart(machine: Machine) -> None:
     """All of the state through JSON."""
-    machine.memory = _MEMORY.validate_json(_MEMORY.dump_json(machine.memory, exclude_defaults=True))
-    lines: dict[str, Line] = {
-        k: _LINE.validate_json(_LINE.dump_json(v, exclude_defaults=True)) for k, v in machine.shelf.lines.items()
-    }
-    courses: dict[str, Course] = {
-        k: _COURSE.validate_json(_COURSE.dump_json(v, exclude_defaults=True)) for k, v in machine.shelf.courses.items()
-    }
+    machine.memory = memory_of(pack_memory(machine.memory))
+    lines = {key: line_of(pack_line(line)) for key, line in machine.shelf.lines.items()}
+    courses = {key: course_of(pack_course(course)) for key, course in machine.shelf.courses.items()}
     machine.shelf = Shelf(lines, courses)
 
 

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from schemas.envelope import Received, Record
-from streams.effects import Effects
+from streams.effects import Effects, Pack
 from streams.wiring.driver import Key
-
-_ARRIVING_S = 0.002  # the driver hands over an answer partition by partition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +16,14 @@ class Batching:
     """How long a transaction collects, by what waits for it; `records` at most.
 
     batch_ms: the broker gathers records for so long before it answers a fetch; what they cause is committed at once. That
-    costs half of it on average, and fewer requests than gathering here. quiet_ms: since the first change of a state, which
-    nobody sees, so that all evidence of a part that comes in this time costs one transaction and one changelog record.
-    idle_ms: since the first record without any effect; done again after a crash, it has no effect again.
+    costs half of it on average, and fewer requests than gathering here. answer_ms: since the first output; the driver hands over
+    one fetch partition by partition. quiet_ms: since the first change of a state, which nobody sees, so that all evidence of a
+    part that comes in this time costs one transaction and one changelog record. idle_ms: since the first record without any
+    effect; done again after a crash, it has no effect again.
     """
 
     batch_ms: float = 20.0
+    answer_ms: float = 2.0
     quiet_ms: float = 250.0
     idle_ms: float = 5000.0
     records: int = 500
@@ -35,9 +35,9 @@ class Batch:
     def __init__(self, batching: Batching, clock: Callable[[], float] = time.monotonic) -> None:
         self._batching, self._clock = batching, clock
         self.outputs: list[tuple[Received, Record]] = []
-        self.changed: dict[tuple[int, str], bytes | None] = {}
+        self.changed: dict[tuple[int, str], bytes | Pack | None] = {}
         self.offsets: dict[Key, int] = {}
-        self.records = self.dead = 0
+        self.records = self.dead = self.ignored = 0
         self.began = self.due = float("inf")
 
     def __bool__(self) -> bool:
@@ -50,11 +50,12 @@ class Batch:
     def add(self, record: Received, effects: Effects) -> None:
         now = self._clock()
         self._count(record, now)
+        self.ignored += effects.ignored
         if effects.outputs:
             self._wanted(record, effects.outputs, now)
-        if effects.changed:
+        if effects.changed or effects.unpacked:
             self.due = min(self.due, now + self._batching.quiet_ms / 1000)
-            for key, value in effects.changed.items():
+            for key, value in (*effects.changed.items(), *effects.unpacked.items()):
                 self.changed[record.partition, key] = value
 
     def add_dead(self, record: Received, letters: Sequence[Record]) -> None:
@@ -70,5 +71,5 @@ class Batch:
         self.offsets[record.topic, record.partition] = record.offset + 1
 
     def _wanted(self, record: Received, outputs: Sequence[Record], now: float) -> None:
-        self.due = min(self.due, now + _ARRIVING_S)
+        self.due = min(self.due, now + self._batching.answer_ms / 1000)
         self.outputs += [(record, output) for output in outputs]

@@ -63,7 +63,7 @@ class Exact:
 
     group: the processor's name, also its label. instance: stable and unique; it is the transactional id too, so a restart
     ends its old transaction at once. tick: the record that carries time into a partition, sent for every partition that is
-    owned. on_dead, on_gap: as for Flow.
+    owned; its topic is one of `sources`. on_dead, on_gap: as for Flow.
     """
 
     def __init__(
@@ -196,7 +196,8 @@ class Exact:
             effects = self._shards[record.partition].step(record)
         except Exception as error:  # noqa: BLE001 - a pure step that raised has changed nothing
             return verdict_on(error, 1)
-        self._undertaker.alive()
+        if not effects.ignored:
+            self._undertaker.alive()
         return effects
 
     # ---------------------------------------------------------------- one transaction
@@ -226,7 +227,9 @@ class Exact:
         }
         self._batch = Batch(self._batching)
         BATCH_RECORDS.labels(self._group).observe(batch.records)
-        HANDLED.labels(self._group, "done").inc(batch.records - batch.dead)
+        HANDLED.labels(self._group, "done").inc(batch.records - batch.dead - batch.ignored)
+        if batch.ignored:
+            HANDLED.labels(self._group, "ignored").inc(batch.ignored)
         HANDLE_SECONDS.labels(self._group).observe(time.monotonic() - batch.began)
 
     def _transact(self, batch: Batch) -> None:
@@ -239,7 +242,8 @@ class Exact:
                     raise
                 raise _Poison(record, Dead(reason="undeliverable", detail=error.args[0].str())) from error
         for (number, key), value in batch.changed.items():
-            send(self._producer, Record(topic=self._changelog, key=key.encode(), value=value, partition=number))
+            packed = value() if callable(value) else value
+            send(self._producer, Record(topic=self._changelog, key=key.encode(), value=packed, partition=number))
         places = [TopicPartition(*place, offset) for place, offset in batch.offsets.items()]
         self._again(lambda: self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata(), 5))
         self._again(lambda: self._producer.commit_transaction(5))

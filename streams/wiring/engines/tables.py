@@ -6,7 +6,6 @@ They lean on its inside, so its version is pinned. Importing this module imports
 
 from __future__ import annotations
 
-import heapq
 import os
 import time
 import traceback
@@ -20,7 +19,8 @@ import structlog
 from faust.types import TP
 
 from schemas.envelope import Received, Record
-from streams.metrics import ASSIGNED, HANDLED, PROGRESS, RETRIES, STATES
+from streams.metrics import ASSIGNED, HANDLED, PROGRESS, STATES
+from streams.wiring.engines.alarms import Alarms, Patience
 from streams.wiring.engines.dead import OnDead, Undertaker, verdict_on
 from streams.wiring.engines.gaps import Gap, report_gap
 from streams.wiring.engines.watchdog import Deadlines, Watchdog, turning
@@ -29,11 +29,7 @@ log = structlog.get_logger("tables")
 faust: Any = _faust  # its annotations name neither its inside nor what its signals accept
 BUG = 70  # exit status
 _GATHER_MS = 500
-_LONGEST_S = 3600.0
 State = dict[str, Any]
-PARTS = "parts"
-_FRESH = "fresh"  # the parts that this step changed
-_OF = "\n"  # in the table's key of a part, between the key and the part's name
 
 
 class Reducer(Protocol):
@@ -41,9 +37,6 @@ class Reducer(Protocol):
 
     States are replaced, never mutated, and idempotent: a record may come twice. No result may depend on whether a tick came
     before or after an input: what comes late for an expired state starts another.
-
-    What changes seldom may lie in `state["parts"]`, states by name, which are written only where they are another object. They
-    travel with the rest in one record first, so that a crash leaves all of a step or nothing, and then alone.
     """
 
     def key(self, record: Received) -> str | None:
@@ -91,30 +84,6 @@ class TablesConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Alarms:
-    """When which key is due. Of several settings of a key the last one counts."""
-
-    def __init__(self) -> None:
-        self._due: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []
-
-    def set(self, key: str, due_ms: float | None) -> None:
-        if due_ms is None:
-            self._due.pop(key, None)
-        elif self._due.get(key) != due_ms:
-            self._due[key] = due_ms
-            heapq.heappush(self._heap, (due_ms, key))
-
-    def pop(self, now_ms: float) -> str | None:
-        """The key that has been due the longest."""
-        while self._heap and self._heap[0][0] <= now_ms:
-            due_ms, key = heapq.heappop(self._heap)
-            if self._due.get(key) == due_ms:
-                del self._due[key]
-                return key
-        return None
-
-
 class ReadCommitted(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
     """(R9) Faust has no setting for it; without it a topic written in transactions shows aborted records too.
 
@@ -133,12 +102,11 @@ class Tables:
         self._config, self._reducer = config, reducer
         self._undertaker = Undertaker(stage=config.app, topic=config.dead_letter_topic, on_dead=on_dead)
         self._alarms: dict[int, Alarms] = {}  # a partition's; made anew after a rebalance
-        self._failed: dict[str, int] = {}  # how often a key's `expire` raised, one after the other
+        self._patience = Patience(config.app)
         self._mine: frozenset[int] = frozenset()
         self._turning = False
         self._committed: dict[int, int | None] = {}
         self._topics: dict[str, Any] = {}
-        self._whole: dict[str, tuple[Any, State]] = {}  # by key: what the table holds, and that with its parts
         self.deadlines = Deadlines()
         self.deadlines.expect({"start": config.recovery_s})
         self.turned = time.monotonic()
@@ -157,7 +125,7 @@ class Tables:
         """Raises SystemExit at the end; ends the process with BUG or STALLED where going on would lose records."""
         Watchdog(self._late).start()
         ASSIGNED.labels(self._config.app).set_function(lambda: len(self._mine))
-        STATES.labels(self._config.app).set_function(lambda: sum(_OF not in key for key in list(self._table)))
+        STATES.labels(self._config.app).set_function(lambda: len(self._table))
         worker = faust.Worker(self.app, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None
         worker.execute_from_commandline()
@@ -176,13 +144,7 @@ class Tables:
 
     def states(self) -> list[State]:
         """Of the partitions that this process owns. Safe on any thread."""
-        items = list(self._table.items())
-        return [found["state"] for key, found in items if _OF not in key and found["partition"] in self._mine]
-
-    def parts(self) -> list[tuple[str, str, State]]:
-        """(key, name, part) of the states of those partitions. Safe on any thread."""
-        items = [(key.split(_OF), found) for key, found in list(self._table.items()) if _OF in key]
-        return [(place[0], place[1], found["state"]) for place, found in items if found["partition"] in self._mine]
+        return [found["state"] for found in list(self._table.values()) if found["partition"] in self._mine]
 
     def _late(self) -> list[str]:
         """A blocked loop is seen at once, what it should do only in its own time (recovery has long)."""
@@ -234,60 +196,31 @@ class Tables:
             try:
                 new, outputs = self._reducer.expire(key, state, now_ms)
             except Exception as error:  # noqa: BLE001 - nothing was changed; ending would begin with it again, for ever
-                alarms.set(key, now_ms + self._put_off(key, error))
+                alarms.set(key, now_ms + self._patience.wait_ms(key, error))
                 continue
-            self._failed.pop(key, None)
+            self._patience.well(key)
             if new is state:
                 alarms.set(key, now_ms + 1)
             else:
                 await self._apply(tick.partition, alarms, key, new, outputs)
 
-    def _put_off(self, key: str, error: Exception) -> float:
-        """How long a key waits whose `expire` raised, in ms. There is no message to bury: a tick says nothing."""
-        failed = self._failed[key] = self._failed.get(key, 0) + 1
-        again_s = min(2.0 ** (failed - 1), _LONGEST_S)
-        RETRIES.labels(self._config.app, "bug").inc()
-        log.error("a state cannot expire", key=key, attempts=failed, again_s=again_s, exc_info=error)
-        return 1000 * again_s
-
     async def _apply(self, partition: int, alarms: Alarms, key: str, state: State | None, outputs: Sequence[Record]) -> None:
         await self._send(outputs)  # (R5) first: a crash in between repeats them, never loses them
-        old, new = (self._state(key) or {}).get(PARTS, {}), (state or {}).get(PARTS, {})
-        changed = {name: part for name, part in new.items() if part is not old.get(name)}
         if state is None:
             self._table.pop(key, None)
-        else:
-            rest = {name: value for name, value in state.items() if name != PARTS}
-            named = {PARTS: sorted(new), _FRESH: changed} if PARTS in state else {}
-            found = self._table[key] = {"partition": partition, "state": rest, **named}  # (R6) replaced: else it is not written
-            self._whole[key] = found, state
-        for name, part in changed.items():
-            self._table[f"{key}{_OF}{name}"] = {"partition": partition, "state": part}
-        for name in old.keys() - new.keys():
-            self._table.pop(f"{key}{_OF}{name}", None)
-        if state is None:
             return
+        self._table[key] = {"partition": partition, "state": state}  # (R6) replaced: else it is not written
         alarms.set(key, self._reducer.due(state))
 
     def _state(self, key: str) -> State | None:
         found = self._table.get(key)
-        if found is None:
-            return None
-        kept = self._whole.get(key)
-        if kept is not None and kept[0] is found:
-            return kept[1]
-        state: State = found["state"]
-        if PARTS in found:
-            alone = [name for name in found[PARTS] if name not in found[_FRESH]]
-            parts = {name: self._table[f"{key}{_OF}{name}"]["state"] for name in alone}
-            state = {**state, PARTS: {**parts, **found[_FRESH]}}
-        self._whole[key] = found, state
+        state: State | None = None if found is None else found["state"]
         return state
 
     def _waiting(self, partition: int) -> Alarms:
         alarms = Alarms()
         for key, found in self._table.items():
-            if found["partition"] == partition and _OF not in key:
+            if found["partition"] == partition:
                 alarms.set(key, self._reducer.due(found["state"]))
         return alarms
 
@@ -340,7 +273,6 @@ class Tables:
 
     async def _revoked(self, app: Any, *_: Any, **__: Any) -> None:
         self._alarms.clear()
-        self._whole.clear()
 
 
 def _options(config: TablesConfig) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import pytest
 
 from schemas.spc import LimitsV1, PlanV1
+from streams.monitors.spc.packing import pack_course
 from streams.wiring.adapters.spc import Charted
 from streams.wiring.commands.spc_chart import control, whole
-from streams.wiring.processors.spc import _COURSE
-from streams.wiring.processors.spc_gauges import newest, ratios
+from streams.wiring.processors.spc_gauges import Wall
 from tests.helpers.spc import PRODUCT, STATION, Machine, digest_of, plan, segmented, verdict
 from tests.helpers.spc_known import known_of
 
@@ -86,13 +86,15 @@ def test_run_lengths_are_stated_in_subgroups(story: tuple[Machine, PlanV1, Chart
 
 def test_the_wall_shows_the_newest_point_and_its_limits(story: tuple[Machine, PlanV1, Charted]) -> None:
     machine, _, found = story
-    packed = _COURSE.dump_python(machine.shelf.courses["disc|main"], mode="json", exclude_defaults=True)
-    shown = {labels[2]: point for labels, point in newest([(STATION, "disc|main", packed)])}
+    course = machine.shelf.courses["disc|main"]
+    wall = Wall(lambda: [(f"{STATION}|disc|main", pack_course(course)), ("plant/line-2/cam-9|disc|main", course)])
+    shown = {labels[2]: point for labels, point in wall.shown() if labels[0] == STATION}
     last = list(found.subgroups.values())[-1]
     limits = found.limits_of("nonconforming")
     assert limits is not None
     at = next(at for at in limits.at_n if at.n == last.n)
     assert shown["nonconforming"] == pytest.approx([last.nonconforming / last.n, limits.center, at.lcl, at.ucl, True])
     assert set(shown) == {one["name"] for one in CHARTS}
-    shares = {labels[2]: value for labels, value in ratios([(STATION, "disc|main", packed)])}
+    assert [point for labels, point in wall.shown() if labels[0] != STATION] == list(shown.values())  # packed or not
+    shares = {labels[2]: value for labels, value in wall.ratios()}
     assert shares["scratched"] == last.nonconforming / last.n
