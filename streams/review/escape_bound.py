@@ -31,7 +31,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+
+from streams.judgement.conformal import upper_bound
 
 Floats = NDArray[np.float64]
 VERSION = 1
@@ -129,7 +130,7 @@ def escape_bound(audit: Audit, pending: Sequence[float] = ()) -> EscapeBound:
 
 def looked_at_once(found: int, audits: int, confidence: float = 0.95) -> float:
     """Clopper and Pearson's upper bound (ppm) for audits drawn with equal probability, valid at one time settled before."""
-    return PPM * float(beta.ppf(confidence, found + 1, audits - found)) if found < audits else float(PPM)
+    return PPM * upper_bound(found, audits, confidence) if audits else float(PPM)
 
 
 def log_wealth(floor: float, logs: Floats, escapes: Floats) -> Floats:

@@ -10,10 +10,10 @@ What recall the served heads reached on three public sets with 20 and 40 a class
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from scipy.stats import betabinom
+from itertools import accumulate
 
 from streams.monitors.shares import Share, exact_share
 
@@ -66,8 +66,26 @@ def readiness(parts: int, found: int = 0, held_out: int = 0, by: str = "") -> Re
 
 def expected_recall(n: int, found: int, held_out: int) -> tuple[float, float]:
     """95 % of measurements of recall on n more parts lie in it, if they are drawn like those held out."""
-    law = betabinom(n, found + _PRIOR, held_out - found + _PRIOR)
-    return float(law.ppf(0.025)) / n, float(law.ppf(0.975)) / n
+    shares = betabinomial(n, found + _PRIOR, held_out - found + _PRIOR)
+    return _quantile(shares, 0.025) / n, _quantile(shares, 0.975) / n
+
+
+def betabinomial(n: int, a: float, b: float) -> list[float]:
+    """Probability of 0..n successes where the chance of one is beta(a, b)."""
+    return [math.exp(_log_ways(n, k) + _log_beta(k + a, n - k + b) - _log_beta(a, b)) for k in range(n + 1)]
+
+
+def _log_ways(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _quantile(probabilities: Sequence[float], q: float) -> int:
+    """The smallest number that is not exceeded with probability q."""
+    return next((k for k, below in enumerate(accumulate(probabilities)) if below >= q), len(probabilities) - 1)
 
 
 def parts_of(groups: Sequence[str | None], images: Sequence[str]) -> int:

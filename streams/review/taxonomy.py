@@ -53,9 +53,14 @@ def lineage_of(versions: Mapping[str, TaxonomyV1], current: str) -> Lineage:
 
 def follow(label: LabelV1, lineage: Lineage) -> Today:
     """What this label's class is today."""
-    if label.label is None or label.taxonomy is None:
+    return meaning(label.label, label.taxonomy, lineage)
+
+
+def meaning(label: str | None, taxonomy: str | None, lineage: Lineage) -> Today:
+    """What this class of that version is today."""
+    if label is None or taxonomy is None:
         return Today(fate="no_class")
-    found = lineage.meanings.get(label.taxonomy, {}).get(label.label)
+    found = lineage.meanings.get(taxonomy, {}).get(label)
     return Today(fate="unknown_version") if found is None else found
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from schemas.label import Role
-from streams.wiring.console import inspection, lines, login, models, pictures, users
+from streams.wiring.console import class_acts, classes, inspection, lines, login, models, pictures, users
 from streams.wiring.console.ports import Ask
 
 Handler = Callable[[Ask], Response] | Callable[[Ask], Awaitable[Response]]
@@ -42,6 +42,15 @@ PAGES: tuple[Page, ...] = (
     Page(path="/inspection", act="look at a part", may=ALL, handler=inspection.show, menu="Inspection"),
     Page(path="/inspection/image", act="look at an image", may=ALL, handler=pictures.image),
     Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
+    Page(path="/classes", act="look at the classes", may=ALL, handler=classes.show, menu="Classes"),
+    Page(path="/classes/begin", act="write classes down", may=classes.MAY_CHANGE, handler=class_acts.begin, method="POST"),
+    Page(path="/classes/add", act="add a class", may=classes.MAY_CHANGE, handler=class_acts.add, method="POST"),
+    Page(path="/classes/rename", act="rename a class", may=classes.MAY_CHANGE, handler=class_acts.rename, method="POST"),
+    Page(path="/classes/merge", act="merge classes", may=classes.MAY_CHANGE, handler=class_acts.merge, method="POST"),
+    Page(path="/classes/split", act="split a class", may=classes.MAY_CHANGE, handler=class_acts.split, method="POST"),
+    Page(path="/classes/retire", act="retire a class", may=classes.MAY_CHANGE, handler=class_acts.retire, method="POST"),
+    Page(path="/classes/accept", act="accept a proposed class", may=classes.MAY_CHANGE, handler=class_acts.accept, method="POST"),
+    Page(path="/classes/reject", act="reject a proposed class", may=classes.MAY_CHANGE, handler=class_acts.reject, method="POST"),
     Page(path="/models", act="look at the models", may=ALL, handler=models.show, menu="Models"),
     Page(path="/users", act="see the users", may=ADMIN, handler=users.show, menu="Users"),
     Page(path="/users/add", act="add a user", may=ADMIN, handler=users.add, method="POST"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, betabinom
 
-from streams.review.readiness import STEPS, expected_recall, parts_of, readiness
+from streams.review.readiness import STEPS, betabinomial, expected_recall, parts_of, readiness
 
 
 def test_before_anything_was_held_out_only_the_best_case_is_told() -> None:
@@ -36,6 +36,14 @@ def test_forty_is_full() -> None:
 def test_counts_that_cannot_be_are_refused(numbers: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="held out"):
         readiness(*numbers)
+
+
+@pytest.mark.parametrize("n", STEPS)
+def test_its_law_is_that_of_scipy(n: int) -> None:
+    for found, held_out in ((0, 0), (1, 3), (20, 20), (300, 400)):
+        law = betabinom(n, found + 0.5, held_out - found + 0.5)
+        assert betabinomial(n, found + 0.5, held_out - found + 0.5) == pytest.approx(law.pmf(range(n + 1)), rel=1e-9)
+        assert expected_recall(n, found, held_out) == (law.ppf(0.025) / n, law.ppf(0.975) / n)
 
 
 @pytest.mark.parametrize("n", STEPS)

@@ -205,6 +205,26 @@ class Questions:
         with self._asking() as connection:
             return ask_classes.taxonomy(connection, product)
 
+    def served(self) -> Mapping[str, ask_classes.Served]:
+        """Products with something in force, and the classes that their models and policies know."""
+        with self._asking() as connection:
+            return ask_classes.served(connection)
+
+    def labelled(self, product: str) -> tuple[ask_classes.Labelled, ...]:
+        """Standing labels, by what they say."""
+        with self._asking() as connection:
+            return ask_classes.labelled(connection, product)
+
+    def gathered(self, product: str, groups: Mapping[str, Sequence[ask_classes.Pair]]) -> Mapping[str, ask_classes.Gathered]:
+        """Standing labels of classes as they are today. groups: name -> (class, version) pairs that have become it."""
+        with self._asking() as connection:
+            return ask_classes.gathered(connection, product, groups)
+
+    def taxonomy_acts(self, product: str) -> tuple[Act, ...]:
+        """Who changed the classes of the product, and decided about proposed ones; the newest first."""
+        with self._asking() as connection:
+            return ask_classes.acts(connection, product)
+
     def proposals(self, product: str) -> tuple[ask_classes.Proposal, ...]:
         """Classes that clusters of unknowns would be, the newest first, and what became of them."""
         with self._asking() as connection:
