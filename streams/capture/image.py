@@ -26,6 +26,7 @@ __all__ = [
     "prepare",
     "recipe_digest",
     "sniff",
+    "thumbnail",
     "use_one_thread",
 ]
 
@@ -33,6 +34,7 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 RgbImage = npt.NDArray[np.uint8]
 
 _GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+_REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
 _COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -70,6 +72,19 @@ def encode_png(pixels: Pixels) -> bytes:
     return bytes(cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
 
 
+def thumbnail(data: bytes, side_px: int) -> bytes:
+    """Encoded image -> JPEG of 8 bits, its longer side side_px at most. Of a large JPEG only every 2nd, 4th or 8th pixel is
+    decoded. Raises Unprocessable as `decode` does.
+    """
+    info = sniff(data)
+    pixels = _reduced(data, info, side_px)
+    height, width = pixels.shape[:2]
+    scale = min(1.0, side_px / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 82])[1])
+
+
 def recipe_digest(recipe: PreparationV1) -> str:
     return digest(recipe)
 
@@ -88,6 +103,19 @@ def _stored(data: bytes, info: ImageInfo) -> Pixels:
     if pixels is None or pixels.shape[:2] != (info.height_px, info.width_px):
         raise Unprocessable("not_an_image", f"{info.format} of {len(data)} bytes: the pixels are damaged")
     return pixels  # type: ignore[no-any-return]
+
+
+def _reduced(data: bytes, info: ImageInfo, side_px: int) -> RgbImage:
+    """BGR, at least side_px at its longer side where the image has that."""
+    spare = max(info.height_px, info.width_px) // side_px
+    flag = next((flag for step, flag in _REDUCED if spare >= step), cv2.IMREAD_COLOR)
+    try:
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise Unprocessable("not_an_image", f"{info.format}: {error.err}") from error
+    if pixels is None:
+        raise Unprocessable("not_an_image", f"{info.format} of {len(data)} bytes: the pixels are damaged")
+    return np.asarray(pixels, np.uint8)
 
 
 def _cut(pixels: Pixels, region: Region) -> Pixels:

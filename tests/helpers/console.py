@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from schemas.common import ImageRef
 from schemas.envelope import Received, from_millis
 from schemas.label import Role
+from streams.capture.image import thumbnail
 from streams.fates import Unprocessable
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import Store
@@ -31,6 +32,7 @@ from streams.wiring.adapters.desk.taxonomies import Taxonomies
 from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
 from streams.wiring.adapters.embeddings.tables import open_kept
+from streams.wiring.adapters.thumbnails import Thumbnails
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.web import application
 from streams.wiring.processors.console import Thresholds
@@ -136,6 +138,7 @@ def console(
         taxonomies=Taxonomies(desk_engine),
         embeddings=embeddings,
         read_image=read_image,
+        thumbnails=Thumbnails(read_image, thumbnail),
         threshold=Thresholds(questions),
         kafka_trouble=lambda: made[0].trouble,
         now=lambda: made[0].now,

@@ -12,7 +12,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from schemas.label import Role
-from streams.wiring.console import class_acts, classes, inspection, lines, login, models, pictures, users
+from streams.wiring.console import class_acts, classes, inspection, lines, login, models, pictures, thumbnails, users
 from streams.wiring.console.ports import Ask
 
 Handler = Callable[[Ask], Response] | Callable[[Ask], Awaitable[Response]]
@@ -41,6 +41,7 @@ PAGES: tuple[Page, ...] = (
     Page(path="/lines/events", act="follow the lines", may=ALL, handler=lines.follow),
     Page(path="/inspection", act="look at a part", may=ALL, handler=inspection.show, menu="Inspection"),
     Page(path="/inspection/image", act="look at an image", may=ALL, handler=pictures.image),
+    Page(path="/inspection/thumbnail", act="look at a small image", may=ALL, handler=thumbnails.show),
     Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
     Page(path="/classes", act="look at the classes", may=ALL, handler=classes.show, menu="Classes"),
     Page(path="/classes/begin", act="write classes down", may=classes.MAY_CHANGE, handler=class_acts.begin, method="POST"),

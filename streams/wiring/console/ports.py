@@ -108,6 +108,14 @@ class Taxonomies(Protocol):
     def decided(self, product: str) -> frozenset[str]: ...
 
 
+class Thumbnails(Protocol):
+    """side_px: of the longer side. of: JPEG. Raises Unprocessable as reading an image does, or as it is none; Unavailable."""
+
+    side_px: int
+
+    def of(self, ref: ImageRef) -> bytes: ...
+
+
 class Identity(Protocol):
     @property
     def subject(self) -> str: ...
@@ -176,6 +184,7 @@ class Ports:
     outgoing: Outgoing
     taxonomies: Taxonomies
     read_image: Callable[[ImageRef], bytes]
+    thumbnails: Thumbnails
     threshold: Callable[[str | None, str | None, str], float | None]
     kafka_trouble: Callable[[], str | None]
     now: Callable[[], datetime]

@@ -17,6 +17,7 @@ from functools import lru_cache
 import structlog
 import uvicorn
 
+from streams.capture.image import thumbnail
 from streams.fates import Unavailable
 from streams.judgement.rules import rules_of
 from streams.settings import Settings
@@ -37,6 +38,7 @@ from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
+from streams.wiring.adapters.thumbnails import Thumbnails
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.users import link_to
 from streams.wiring.console.web import application
@@ -131,6 +133,7 @@ class Console:
             taxonomies=Taxonomies(self._desk),
             embeddings=embeddings,
             read_image=images.read_now,
+            thumbnails=Thumbnails(images.read_now, thumbnail),
             threshold=Thresholds(questions),
             kafka_trouble=lambda: reach.trouble,
             now=lambda: datetime.now(UTC),
