@@ -102,7 +102,7 @@ PIPELINE: tuple[Row, ...] = (
     Row(
         name="console",
         reads=(EMBEDDING,),
-        writes=(TAXONOMY, ACT),
+        writes=(EVIDENCE, LABEL, TAXONOMY, ACT),
         engine="web",
         answers="What do people see, and who did what?",
     ),

@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"confluent_kafka", "structlog"},
     "streams/wiring/adapters/oidc": {"streams.fates", "authlib", "httpx2", "joserfc", "starlette", "time"},
     "streams/wiring/console": {"schemas", "streams.fates", "streams.metrics", "streams.review", "streams.wiring.console"}
-    | {"asyncio", "jinja2", "starlette", "structlog"},
+    | {"asyncio", "jinja2", "starlette", "structlog", "threading"},
     "streams/wiring/processors": CLOCKS
     | WIRED
     | {"schemas", "streams.effects", "streams.wiring", "pydantic", "structlog", "numpy"},

@@ -25,6 +25,7 @@ from streams.fates import Unprocessable
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.desk.accounts import Accounts
+from streams.wiring.adapters.desk.dockets import Dockets
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
@@ -33,7 +34,10 @@ from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
 from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.adapters.thumbnails import Thumbnails
+from streams.wiring.console.feed import Feed
 from streams.wiring.console.ports import Ports, Provider
+from streams.wiring.console.reviews import Reviews
+from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
 from streams.wiring.processors.console import Thresholds
 from tests.helpers.database import fresh_engine, write
@@ -63,6 +67,12 @@ class Desk:
     embeddings: Embeddings
     now: datetime = NOW
     trouble: str | None = None
+
+    def follow(self) -> None:
+        """The reviews learn what the database holds."""
+        feed = Feed(self.ports.questions, self.ports.reviews.room)
+        while feed.turn(self.now):
+            pass
 
     def browser(self) -> Browser:
         return Browser(TestClient(application(self.ports), base_url=URL, follow_redirects=False))
@@ -118,8 +128,9 @@ def console(
     fill: bool = True,
     provider: Provider | None = None,
     newcomer: Role | None = None,
+    second_share: float = 0.0,
 ) -> Iterator[Desk]:
-    """records: what the sink has stored; None: 120 parts of the simulated history."""
+    """records: what the sink has stored; None: 120 parts of the simulated history. second_share: of parts looked at twice."""
     engine = fresh_engine(None, folder)
     if fill:
         write(Store(engine), list(history(120) if records is None else records))
@@ -144,6 +155,7 @@ def console(
         now=lambda: made[0].now,
         secure=secure,
         url=URL,
+        reviews=Reviews(questions, Dockets(desk_engine), Taxonomies(desk_engine), Room(), lambda: second_share),
         provider=provider,
         newcomer=newcomer,
     )

@@ -12,8 +12,9 @@ from typing import Literal
 from starlette.responses import Response
 
 from schemas.label import Role
-from streams.wiring.console import class_acts, classes, inspection, lines, login, models, pictures, thumbnails, users
+from streams.wiring.console import class_acts, classes, inspection, lines, login, models, pictures, queue, thumbnails, users
 from streams.wiring.console.ports import Ask
+from streams.wiring.console.reviews import REVIEWERS
 
 Handler = Callable[[Ask], Response] | Callable[[Ask], Awaitable[Response]]
 ALL: frozenset[Role] = frozenset(("operator", "reviewer", "engineer", "admin"))
@@ -37,6 +38,10 @@ class Page:
 
 PAGES: tuple[Page, ...] = (
     Page(path="/", act="go to the first page", may=ALL, handler=lines.home),
+    Page(path="/queue", act="review parts", may=REVIEWERS, handler=queue.show, menu="Queue"),
+    Page(path="/queue/answer", act="decide a part", may=REVIEWERS, handler=queue.answer, method="POST"),
+    Page(path="/queue/undo", act="take back an answer", may=REVIEWERS, handler=queue.undo, method="POST"),
+    Page(path="/queue/skip", act="put a part back", may=REVIEWERS, handler=queue.skip, method="POST"),
     Page(path="/lines", act="look at the lines", may=ALL, handler=lines.show, menu="Lines"),
     Page(path="/lines/events", act="follow the lines", may=ALL, handler=lines.follow),
     Page(path="/inspection", act="look at a part", may=ALL, handler=inspection.show, menu="Inspection"),

@@ -32,6 +32,12 @@ def page(ask: Ask, template: str, status: int = 200, **values: Any) -> Response:
     return response
 
 
+def piece(ask: Ask, template: str, status: int = 200, **values: Any) -> Response:
+    """A piece of a page as an answer, for a script that puts it in its place."""
+    csrf = ask.person.csrf if ask.person else ""
+    return HTMLResponse(fragment(template, person=ask.person, csrf=csrf, now=ask.now, **_state(ask), **values), status)
+
+
 def fragment(template: str, **values: Any) -> str:
     """A piece of a page."""
     return _JINJA.get_template(template).render(**values)

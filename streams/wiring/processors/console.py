@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Self
 
 import structlog
 import uvicorn
@@ -23,8 +25,10 @@ from streams.judgement.rules import rules_of
 from streams.settings import Settings
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.connection import database_url, open_engine
+from streams.wiring.adapters.database.rows import micros
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.courier import Courier
+from streams.wiring.adapters.desk.dockets import Dockets
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
@@ -39,12 +43,18 @@ from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
 from streams.wiring.adapters.thumbnails import Thumbnails
+from streams.wiring.console.feed import Feed
 from streams.wiring.console.ports import Ports, Provider
+from streams.wiring.console.reviews import REVIEWERS, Reviews
 from streams.wiring.console.users import link_to
+from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
 
 log = structlog.get_logger("console")
 _TURN_S, _LEAVE_S = 1.0, 3
+_BREATH_S, _AWAY_S = 0.02, 5.0  # between two pages of many; while a database is away
+_SETTLED, _OVERLAP, _MOST = timedelta(hours=1), timedelta(seconds=10), 20_000
+SECOND_SHARE = 0.1  # of the parts get a second look, where there is somebody to give it
 
 
 class Server(uvicorn.Server):
@@ -84,6 +94,8 @@ class Console:
             intake = Intake(store, embeddings, Stands(questions))
             self._follower = stack.enter_context(Follower(self._client, intake))
             ports = self._ports(questions, embeddings, images, outgoing, reach)
+            feed, keep = Feed(questions, ports.reviews.room), timedelta(days=self._settings.database_days)
+            stack.enter_context(Following(feed, ports.reviews, Dockets(self._desk), keep))
             self._closing = ports.closing
             self._welcome(ports)
             config = uvicorn.Config(
@@ -125,9 +137,10 @@ class Console:
             await asyncio.sleep(_TURN_S)
 
     def _ports(self, questions: Questions, embeddings: Embeddings, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
+        accounts = Accounts(self._desk)
         return Ports(
             questions=questions,
-            accounts=Accounts(self._desk),
+            accounts=accounts,
             sessions=Sessions(self._desk),
             outgoing=outgoing,
             taxonomies=Taxonomies(self._desk),
@@ -139,6 +152,7 @@ class Console:
             now=lambda: datetime.now(UTC),
             secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
             url=self.url,
+            reviews=reviews_of(questions, Dockets(self._desk), Taxonomies(self._desk), accounts),
             provider=_provider(self._settings),
             newcomer=self._settings.oidc_newcomer,
         )
@@ -148,6 +162,56 @@ class Console:
         log.info("console", url=self.url)
         if token is not None:
             log.info("no user yet: this link makes the first admin; it works once, for 24 hours", link=link_to(self.url, token))
+
+
+class Following:
+    """`with Following(...)` keeps the reviews in step with both databases, in a thread of its own, until it is left."""
+
+    def __init__(self, feed: Feed, reviews: Reviews, dockets: Dockets, keep: timedelta) -> None:
+        self._feed, self._reviews, self._dockets = feed, reviews, dockets
+        self._keep = keep
+        self._stop = threading.Event()
+        self._heard: datetime | None = None
+        self._thread = threading.Thread(target=self._run, name="reviews", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        wait_s = 0.0
+        while not self._stop.wait(wait_s):
+            now = datetime.now(UTC)
+            try:
+                self._hear(now)
+                wait_s = _BREATH_S if self._feed.turn(now) else _TURN_S
+            except Unavailable as error:
+                log.warning("a database is away", error=str(error))
+                wait_s = _AWAY_S
+
+    def _hear(self, now: datetime) -> None:
+        """What was filed here, by this process or another one; at the start everything that is not settled, too."""
+        if self._heard is None:
+            self._reviews.hear([one.data for one in self._dockets.unsettled()], now)
+        since = (self._heard or now - _SETTLED) - _OVERLAP
+        self._reviews.hear([one.data for one in self._dockets.since(micros(since), _MOST)], now)
+        if self._heard is None or now.date() != self._heard.date():
+            self._dockets.forget(micros(now - self._keep))
+        self._heard = now
+
+
+def reviews_of(questions: Questions, dockets: Dockets, taxonomies: Taxonomies, accounts: Accounts) -> Reviews:
+    """Second looks only where there is somebody to give them."""
+
+    def second_share() -> float:
+        able = [user for user in accounts.users() if user.ready and not user.disabled and user.role in REVIEWERS]
+        return SECOND_SHARE if len(able) > 1 else 0.0
+
+    return Reviews(questions, dockets, taxonomies, Room(), second_share)
 
 
 class Thresholds:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, func, select, text
 
 from schemas.baseline import BaselineStateV1
 from schemas.challenge import StationProofV1
@@ -23,7 +23,7 @@ from schemas.ids import parse_inspection
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unavailable
-from streams.wiring.adapters.database import ask_classes
+from streams.wiring.adapters.database import ask_classes, ask_open
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
@@ -188,6 +188,41 @@ class Questions:
             return None
         return PolicyV1.read(rules.encode()), ModelSetV1.read(models.encode())
 
+    def policy(self, digest: str) -> PolicyV1 | None:
+        c = t.POLICIES.c
+        with self._asking() as connection:
+            found = connection.execute(select(c.data).where(c.digest == digest)).scalar_one_or_none()
+        return None if found is None else PolicyV1.read(found.encode())
+
+    def model_set(self, digest: str) -> ModelSetV1 | None:
+        c = t.MODEL_SETS.c
+        with self._asking() as connection:
+            found = connection.execute(select(c.data).where(c.digest == digest)).scalar_one_or_none()
+        return None if found is None else ModelSetV1.read(found.encode())
+
+    def opened(self, beyond: str, most: int) -> tuple[ask_open.Standing, ...]:
+        """A page of the parts that wait for a person."""
+        with self._asking() as connection:
+            return ask_open.opened(connection, beyond, most)
+
+    def changed(self, since_us: int, beyond: str, most: int) -> tuple[ask_open.Standing, ...]:
+        """A page of what was decided since then."""
+        with self._asking() as connection:
+            return ask_open.changed(connection, since_us, beyond, most)
+
+    def newest_us(self) -> int:
+        with self._asking() as connection:
+            return ask_open.newest_us(connection)
+
+    def standing(self, inspection: str) -> ask_open.Standing | None:
+        with self._asking() as connection:
+            return ask_open.standing(connection, inspection)
+
+    def images(self, inspection: str) -> Mapping[str, ImageRef]:
+        """View -> where its image lies."""
+        with self._asking() as connection:
+            return ask_open.images_of(connection, inspection)
+
     def models(self) -> Models:
         with self._asking() as connection:
             versions = model_sets(connection)
@@ -270,7 +305,7 @@ def _last_verdicts(connection: Connection) -> dict[str, datetime]:
 
 def _open_reviews(connection: Connection) -> dict[str, int]:
     c = t.INSPECTIONS.c
-    query = select(c.station, func.count()).where(c.disposition == "review", c.decided_by == "policy").group_by(c.station)
+    query = select(c.station, func.count()).where(text(t.OPEN), c.disposition == "review").group_by(c.station)
     return {station: n for station, n in connection.execute(query)}
 
 

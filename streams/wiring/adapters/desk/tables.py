@@ -4,6 +4,8 @@
 * sessions: token: SHA-256 of what the cookie holds. links: one-time links, token likewise; user: None makes a new one.
 * attempts: logins that failed, for the rate limit. outgoing: records that Kafka has not acknowledged; headers: JSON, base64.
 * steps: what was put in force here: place (of the act), the digest before (empty: none) and after, the version as JSON.
+* dockets: parts that somebody has looked at; data: the docket as JSON; state: open, decided, contested; held_by: who has the part
+  until held_until_ms (of the console's clock). answers: who answered of which part, so that it can be undone; undone: it was.
 """
 
 from __future__ import annotations
@@ -70,3 +72,26 @@ OUTGOING = Table(
     _us("made_us"),
 )
 STEPS = Table("steps", META, _text("place", key=True), _text("before", key=True), _text("after"), _text("data"), _us("made_us"))
+DOCKETS = Table(
+    "dockets",
+    META,
+    _text("inspection", key=True),
+    _text("state"),
+    _text("held_by", nullable=True),
+    Column("held_until_ms", BigInteger, nullable=True),
+    _us("changed_us"),
+    _text("data"),
+    Index("dockets_held_by", "held_by"),
+    Index("dockets_changed", "changed_us"),
+)
+ANSWERS = Table(
+    "answers",
+    META,
+    _number(),
+    _text("who"),
+    _text("inspection"),
+    _us("at_us"),
+    Column("undone", Boolean(create_constraint=False), nullable=False),
+    Index("answers_who", "who", "at_us"),
+    Index("answers_inspection", "inspection"),
+)

@@ -1,0 +1,175 @@
+"""What an answer says on the bus: the label of the person, and the decision, where there is one. Pure; sends nothing.
+
+What becomes of a part: good passes. A defect gets what the policy says of its class; where the policy leaves that to a person
+(its rule says `review`, or has no rule for the class, or the kind has no name yet), the person chooses, and without a choice it
+is scrap: what nobody has ruled on is not delivered. The policy's word on what is unknown counts where it is one of the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.codec import SCHEMA_BASE, enveloped, record_of
+from schemas.common import Disposition, ImageRef, Purpose, digest
+from schemas.envelope import Envelope, Record
+from schemas.evidence import ReviewedV1
+from schemas.ids import NAME_PATTERN, evidence_id
+from schemas.label import Answer, LabelledViewV1, LabelV1, Opinion, Shown
+from schemas.policy import PolicyV1
+from schemas.taxonomy import RESERVED, ClassV1, TaxonomyV1
+from streams.review.docket import Spoken, Stood
+
+CHOICES: tuple[Disposition, ...] = ("rework", "scrap")
+CONSOLE = "urn:verdictline:console"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the effective verdict says of a part, as its messages repeat it. images: by view, where they are known."""
+
+    inspection: str
+    station: str
+    product: str
+    purpose: Purpose
+    acquisition: str
+    lot: str | None = None
+    tool: str | None = None
+    serial: str | None = None
+    visit: int = 1
+    previous: str | None = None
+    announced_at: datetime | None = None
+    captured_at: datetime | None = None
+    audit_probability: float | None = None
+    images: Mapping[str, ImageRef]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The frame of one label. withdraws: this person's label before. taxonomy: of the class, where there is one."""
+
+    opinion: Opinion
+    shown: Shown
+    withdraws: str | None
+    taxonomy: str | None
+    at: datetime
+
+
+def becomes(answer: Answer, label: str | None, policy: PolicyV1 | None, chosen: Disposition | None) -> Disposition | None:
+    """What the part gets; None: the answer decides nothing. chosen: rework or scrap, where the policy leaves it open."""
+    if answer == "unsure":
+        return None
+    if answer == "good":
+        return "pass"
+    ruled = rule(label, policy)
+    if ruled is not None:
+        return ruled
+    if chosen in CHOICES:
+        return chosen
+    return policy.unknown if policy is not None and policy.unknown in CHOICES else "scrap"
+
+
+def rule(label: str | None, policy: PolicyV1 | None) -> Disposition | None:
+    """What the policy says of a class of defects; None: it leaves that to a person."""
+    found = policy.classes.get(label) if policy is not None and label is not None else None
+    return found.disposition if found is not None and found.disposition != "review" else None
+
+
+def first_taxonomy(product: str, classes: Sequence[str]) -> TaxonomyV1:
+    """The classes that a classifier knows, for a product that nobody has given classes of its own."""
+    known = sorted(name for name in set(classes) - set(RESERVED) if re.fullmatch(NAME_PATTERN, name))
+    return TaxonomyV1(product=product, classes=tuple(ClassV1(id=name, name=name) for name in known))
+
+
+def label_of(facts: Facts, spoken: Spoken, told: Told) -> LabelV1 | None:
+    """None: no image of the part is known, so there is nothing to learn from."""
+    return _label(facts, spoken, told, spoken.answer)
+
+
+def withdrawal_of(facts: Facts, spoken: Spoken, told: Told) -> LabelV1 | None:
+    """Takes back `told.withdraws`, and puts nothing in its place."""
+    return _label(facts, spoken, told, None)
+
+
+def _label(facts: Facts, spoken: Spoken, told: Told, answer: Answer | None) -> LabelV1 | None:
+    views = tuple(LabelledViewV1(view=view, image=image) for view, image in sorted(facts.images.items()))
+    if not views:
+        return None
+    label = spoken.label if answer is not None and told.taxonomy is not None else None
+    return LabelV1(
+        inspection=facts.inspection,
+        station=facts.station,
+        product=facts.product,
+        lot=facts.lot,
+        serial=facts.serial,
+        purpose=facts.purpose,
+        acquisition=facts.acquisition,
+        revision=spoken.revision,
+        of="view" if len(views) == 1 else "part",
+        views=views,
+        answer=answer,
+        label=label,
+        taxonomy=told.taxonomy if label is not None else None,
+        who=spoken.who,
+        role=spoken.role,
+        why=spoken.why,
+        looked_ms=spoken.looked_ms,
+        opinion=told.opinion,
+        shown=told.shown,
+        audit_probability=facts.audit_probability if told.shown == "audit" else None,
+        withdraws=told.withdraws,
+        answered_at=told.at,
+    )
+
+
+def reviewed_of(facts: Facts, revision: int, was: Stood, now: Stood, spoken: Spoken) -> ReviewedV1:
+    """revision: the one it supersedes, which says `was`."""
+    return ReviewedV1(
+        inspection=facts.inspection,
+        station=facts.station,
+        product=facts.product,
+        acquisition=facts.acquisition,
+        purpose=facts.purpose,
+        revision=revision,
+        disposition=now.disposition,
+        label=now.label,
+        who=spoken.who,
+        role=spoken.role,
+        why=spoken.why,
+        looked_ms=spoken.looked_ms,
+        supersedes=was.disposition,
+        supersedes_label=was.label,
+        announced_at=facts.announced_at,
+        captured_at=facts.captured_at,
+        lot=facts.lot,
+        tool=facts.tool,
+        serial=facts.serial,
+        visit=facts.visit,
+        previous=facts.previous,
+    )
+
+
+def record_of_label(label: LabelV1) -> Record:
+    return record_of(label, id=label.id, station=label.station, subject=label.inspection, time=label.answered_at)
+
+
+def record_of_taxonomy(taxonomy: TaxonomyV1, at: datetime) -> Record:
+    """A version under its digest: nothing is put in force by it."""
+    key = digest(taxonomy)
+    envelope = Envelope(
+        id=key,
+        source=CONSOLE,
+        type=taxonomy.TYPE,
+        subject=f"current/{taxonomy.product}",
+        time=at,
+        partitionkey=key,
+        dataschema=SCHEMA_BASE + taxonomy.TYPE,
+    )
+    return enveloped(envelope, taxonomy.json_bytes())
+
+
+def record_of_review(review: ReviewedV1, at: datetime) -> Record:
+    id = evidence_id(review.inspection, f"reviewed-{review.revision}-{review.who}")
+    return record_of(review, id=id, station=review.station, subject=review.inspection, time=at)

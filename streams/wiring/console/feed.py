@@ -1,0 +1,64 @@
+"""Keeps the room of open reviews in step with the sink's database: a page of what is new, and a page of everything, each turn.
+
+What was decided lately is read again and again for a while: partitions reach the database one after the other. What comes later
+still is found by the round through all that is open, which never ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from streams.wiring.console.waiting import Room
+
+PAGE = 1000
+OVERLAP_US = 10_000_000
+REST = timedelta(seconds=60)
+
+
+class Log(Protocol):
+    """The sink's database. All raise Unavailable."""
+
+    def opened(self, beyond: str, most: int) -> Sequence[Any]: ...
+    def changed(self, since_us: int, beyond: str, most: int) -> Sequence[Any]: ...
+    def newest_us(self) -> int: ...
+
+
+class Feed:
+    """`turn` as often as one likes, in one thread."""
+
+    def __init__(self, log: Log, room: Room, page: int = PAGE) -> None:
+        self._log, self._room, self._page = log, room, page
+        self._since: tuple[int, str] | None = None
+        self._beyond = ""
+        self._rest_until: datetime | None = None
+
+    def turn(self, now: datetime) -> bool:
+        """Two pages at most; whether there is more to read at once. Raises Unavailable."""
+        if self._since is None:
+            self._since = (self._log.newest_us() - OVERLAP_US, "")
+        news, round_ = self._news(), self._round(now)
+        return news or round_
+
+    def _news(self) -> bool:
+        assert self._since is not None
+        rows = self._log.changed(*self._since, self._page)
+        self._room.see(rows)
+        if len(rows) == self._page:
+            self._since = (rows[-1].decided_us, rows[-1].inspection)
+            return True
+        if rows:
+            self._since = (max(self._since[0], rows[-1].decided_us - OVERLAP_US), "")
+        return False
+
+    def _round(self, now: datetime) -> bool:
+        if self._rest_until is not None and now < self._rest_until <= now + REST:
+            return False
+        rows = self._log.opened(self._beyond, self._page)
+        self._room.see(rows)
+        self._beyond = rows[-1].inspection if len(rows) == self._page else ""
+        self._rest_until = None if self._beyond else now + REST
+        if not self._beyond:
+            self._room.loading = False
+        return bool(self._beyond) and self._room.loading

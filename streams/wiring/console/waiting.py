@@ -1,0 +1,216 @@
+"""What waits for people, in memory and in order, and who must not be given what. Knows no database; a hint, never the truth.
+
+Passes drawn for audit wait apart: they are mixed in. Parts where no two agree wait for an engineer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from schemas.envelope import to_millis
+from streams.review.docket import Docket
+from streams.review.queue import Floats, Kind, Queue, Waiting, kind_of
+
+_PAUSE = timedelta(seconds=5)
+_PATIENCE = 5  # turns that a part may wait for its evidence, which comes from another topic
+Teaches = Callable[[str], tuple[Floats | None, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """One part that waits. revision: of its verdict. complete: its evidence is known."""
+
+    inspection: str
+    revision: int
+    audit: bool
+    kind: Kind
+    due_ms: int | None
+    p_value: float
+    uncertainty: float
+    complete: bool
+
+    @classmethod
+    def of(cls, part: Any) -> Self:
+        """part: as the database has it (`ask_open.Standing`)."""
+        due_ms = None if part.gate_us is None else part.gate_us // 1000
+        audit = part.disposition == "pass"
+        return cls(
+            inspection=part.inspection,
+            revision=part.revision,
+            audit=audit,
+            kind="other" if audit else kind_of(part.disposition, part.codes, due_ms),
+            due_ms=None if audit else due_ms,
+            p_value=1.0 if audit or part.p_value is None else part.p_value,
+            uncertainty=0.0 if audit or part.uncertainty is None else part.uncertainty,
+            complete=part.p_value is not None or part.uncertainty is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """For one person. left: parts that they may be given; theirs: answered by them, waiting for another opinion; contested: for
+    an engineer. loading: not everything that waits was read yet.
+    """
+
+    left: int
+    theirs: int
+    contested: int
+    loading: bool
+
+
+class Room:
+    """May be used from any thread. teaches: inspection -> (sketch, distance to the nearest labelled part)."""
+
+    def __init__(self, teaches: Teaches = lambda _: (None, 0.0)) -> None:
+        self._teaches = teaches
+        self._lock = threading.Lock()
+        self._reviews, self._audits = Queue(), Queue()
+        self._contested: dict[str, None] = {}
+        self._held: dict[str, tuple[str, int]] = {}
+        self._answered: dict[str, set[str]] = {}
+        self._decided: dict[str, int] = {}
+        self._taken_back: dict[str, int] = {}
+        self._skipped: dict[str, dict[str, datetime]] = {}
+        self._incomplete: dict[str, int] = {}
+        self.loading = True
+
+    # ---------------------------------------------------------------- what the log says
+    def see(self, parts: Iterable[Any]) -> None:
+        """Rows of the sink's database, open or not."""
+        with self._lock:
+            for part in parts:
+                if part.is_open and part.purpose != "challenge" and part.acquisition is not None:
+                    self._open(part)
+                elif part.inspection in self._decided or part.inspection in self:
+                    self._over(part)
+
+    def _open(self, part: Any) -> None:
+        inspection = part.inspection
+        if self._decided.get(inspection, 0) > part.revision or inspection in self:
+            return
+        self._decided.pop(inspection, None)
+        one = Open.of(part)
+        tries = 0 if one.complete else self._incomplete.get(inspection, 0) + 1
+        if 0 < tries < _PATIENCE:
+            self._incomplete[inspection] = tries
+            return
+        self._incomplete.pop(inspection, None)
+        self._add(one)
+
+    def _over(self, part: Any) -> None:
+        """Decided, by us or elsewhere. What was taken back here, and is not yet taken back in the log, stays."""
+        if self._taken_back.get(part.inspection, 0) > part.revision:
+            return
+        if self._decided.get(part.inspection, 0) <= part.revision:
+            self._decided.pop(part.inspection, None)
+            self._forget(part.inspection)
+
+    def _add(self, one: Open) -> None:
+        sketch, novelty = (None, 0.0) if one.audit else self._teaches(one.inspection)
+        queue = self._audits if one.audit else self._reviews
+        queue.add(
+            Waiting(
+                inspection=one.inspection,
+                kind=one.kind,
+                due_ms=one.due_ms,
+                p_value=one.p_value,
+                uncertainty=one.uncertainty,
+                novelty=novelty,
+                sketch=sketch,
+            )
+        )
+
+    def __contains__(self, inspection: str) -> bool:
+        return inspection in self._reviews or inspection in self._audits or inspection in self._contested
+
+    # ---------------------------------------------------------------- what people do
+    def heard(self, docket: Docket, now_ms: int) -> None:
+        """A docket as it is filed now."""
+        with self._lock:
+            self._heard(docket, now_ms)
+
+    def _heard(self, docket: Docket, now_ms: int) -> None:
+        case, inspection = docket.case, docket.case.inspection
+        for answered in self._answered.values():
+            answered.discard(inspection)
+        self._held.pop(inspection, None)
+        if not docket.is_open:
+            self._taken_back.pop(inspection, None)
+            self._decided[inspection] = case.revision
+            self._forget(inspection)
+            return
+        self._decided.pop(inspection, None)
+        if case.lease is not None and case.lease.until_ms > now_ms:
+            self._held[inspection] = (case.lease.who, case.lease.until_ms)
+        for one in case.said:
+            self._answered.setdefault(one.who, set()).add(inspection)
+        if docket.is_contested:
+            self._reviews.remove(inspection)
+            self._audits.remove(inspection)
+            self._contested[inspection] = None
+
+    def reopened(self, one: Open, docket: Docket, now_ms: int) -> None:
+        """Somebody took back what they said."""
+        with self._lock:
+            self._contested.pop(one.inspection, None)
+            if one.inspection not in self:
+                self._add(one)
+            self._heard(docket, now_ms)
+            self._taken_back[one.inspection] = docket.case.revision
+
+    def remove(self, inspection: str) -> None:
+        with self._lock:
+            self._forget(inspection)
+
+    def _forget(self, inspection: str) -> None:
+        self._reviews.remove(inspection)
+        self._audits.remove(inspection)
+        self._contested.pop(inspection, None)
+        self._held.pop(inspection, None)
+
+    def skip(self, inspection: str, who: str, until: datetime) -> None:
+        with self._lock:
+            self._skipped.setdefault(who, {})[inspection] = until
+
+    def pass_by(self, inspection: str, who: str, now: datetime) -> None:
+        """It could not be taken just now."""
+        self.skip(inspection, who, now + _PAUSE)
+
+    def shown(self, inspection: str) -> None:
+        with self._lock:
+            self._reviews.shown(inspection)
+
+    # ---------------------------------------------------------------- asking
+    def next(self, who: str, decides: bool, audit: bool, now: datetime) -> str | None:
+        """The part to look at next; decides: it may be one where no two agree."""
+        with self._lock:
+            skip = self._not_for(who, now)
+            if decides and (found := next((one for one in self._contested if one not in skip), None)) is not None:
+                return found
+            skip |= self._answered.get(who, set())
+            order = (self._audits, self._reviews) if audit else (self._reviews, self._audits)
+            first = next((one for queue in order if (one := queue.next(skip)) is not None), None)
+            return None if first is None else first.inspection
+
+    def _not_for(self, who: str, now: datetime) -> set[str]:
+        now_ms = to_millis(now)
+        self._held = {one: held for one, held in self._held.items() if held[1] > now_ms}
+        skipped = {one: until for one, until in self._skipped.get(who, {}).items() if until > now}
+        self._skipped[who] = skipped
+        return {*self._held, *skipped}
+
+    def waiting(self) -> tuple[int, int]:
+        """(reviews, audits)."""
+        with self._lock:
+            return len(self._reviews), len(self._audits)
+
+    def counts(self, who: str) -> Counts:
+        with self._lock:
+            mine: Collection[str] = self._answered.get(who, ())
+            theirs = sum(one in self._reviews or one in self._audits for one in mine)
+            everything = len(self._reviews) + len(self._audits)
+            return Counts(left=everything - theirs, theirs=theirs, contested=len(self._contested), loading=self.loading)
