@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from typer.testing import CliRunner
 
 from schemas.envelope import ContractError, Received, Record
 from streams.__main__ import application
+from streams.wiring.adapters.behind import behind
 from streams.wiring.adapters.database import ask_monitors
 from streams.wiring.adapters.database.connection import database_url, open_engine, reading
 from streams.wiring.adapters.database.migrate import schema
@@ -26,6 +29,7 @@ from streams.wiring.adapters.database.rows import TOPICS, rows_of
 from streams.wiring.adapters.database.store import Store, Write
 from streams.wiring.adapters.kafka import Writer, ends, read_all
 from streams.wiring.adapters.topics import apply_topics
+from streams.wiring.processors.triage import tick_record
 from tests.helpers.database import everything, fresh_engine
 from tests.helpers.history import examples, history
 from tests.helpers.postgres import Postgres, running_postgres
@@ -200,6 +204,22 @@ def test_what_cannot_be_stored_becomes_a_dead_letter(client: dict[str, Any], tmp
         writer.flush()
         wait_until(lambda: sum(ends(client, ["dead-letter.v1"]).values()) == letters + 1, 120, "a dead letter")
         assert process.holds("revisions") >= before
+        assert process.terminate() == 0
+
+
+def test_a_log_that_ends_with_records_without_rows_was_read_to_its_end(client: dict[str, Any], tmp_path: Path) -> None:
+    """A tick, which is of no interest here, and what nobody can read, which becomes a dead letter."""
+    good = next(record for record in history(1, seed=8) if record.topic == "evidence.v1")
+    letters = sum(ends(client, ["dead-letter.v1"]).values())
+    with sink(client, tmp_path) as process:
+        process.start()
+        wait_until(lambda: schema(process.engine).up_to_date, 120, "it runs")
+        writer = Writer(client)
+        writer.send(Record(topic=good.topic, key=good.key, headers=good.headers, value=b"{", partition=0))
+        writer.send(replace(tick_record("test", 1, time.time()), key=good.key))
+        writer.flush()
+        wait_until(lambda: sum(ends(client, ["dead-letter.v1"]).values()) > letters, 120, "a dead letter")
+        wait_until(lambda: not sum(behind(client, TOPICS, Store(process.engine).positions()).values()), 60, "all was read")
         assert process.terminate() == 0
 
 

@@ -37,6 +37,7 @@ _COMPANY_S = 0.2  # how long the first record of a transaction waits for others
 _ASSIGN_S = 200.0  # less than the group waits for a member that does not poll
 _CAP_S = 5.0  # of the back-off
 _CLEAN_S, _CLEAN_PAUSE_S = 600.0, 0.2
+_REACH_S = 2.0
 _DAY_US = 86_400 * 10**6
 
 
@@ -86,6 +87,7 @@ class Sink:
         self._open = True
         self._go(self._serve())
         self._go(self._clean())
+        self._go(self._reach())
         try:
             await self._flow.run()
         finally:
@@ -170,6 +172,17 @@ class Sink:
         while True:
             gone = await self._insist(partial(self._store.forget, time.time_ns() // 1000 - self._keep_us))
             await asyncio.sleep(_CLEAN_PAUSE_S if gone else _CLEAN_S)
+
+    async def _reach(self) -> None:
+        """Tell the database how far everything was read: a log may end with records that leave no row."""
+        told: dict[Place, int] = {}
+        while True:
+            await asyncio.sleep(_REACH_S)
+            now = {place: offset for place, offset in self.positions().items() if offset is not None}
+            further = {place: offset for place, offset in now.items() if offset > told.get(place, 0)}
+            if further:
+                await self._insist(partial(self._store.reach, further))
+            told = now
 
     def _go(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)

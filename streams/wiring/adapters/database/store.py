@@ -53,6 +53,12 @@ class Store:
         for table, count in counted.items():
             SINK_ROWS.labels(table).inc(count)
 
+    def reach(self, places: Mapping[Place, int]) -> None:
+        """So far everything was read, also what left no row: dead letters, and what is of no interest here."""
+        rows = [{"topic": t, "partition_no": p, "next_offset": offset} for (t, p), offset in places.items()]
+        with writing(self.engine) as connection:
+            upsert(connection, {"positions": rows})
+
     def positions(self) -> dict[Place, int]:
         """Where reading goes on."""
         with reading(self.engine) as connection:
