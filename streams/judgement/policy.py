@@ -3,9 +3,11 @@
 Knows no time, no Kafka and no revision.
 
     |            | good accepted          | defect accepted               | unknown        | no classifier |
-    | normal     | pass                   | its disposition               | policy.unknown | pass          |
+    | normal     | pass                   | its disposition               | policy.unknown*| pass          |
     | anomalous  | review                 | its disposition, never pass   | review         | review        |
     | no anomaly | pass, if >= 20 ok parts| its disposition, pass likewise| review         | -             |
+
+    * review, where the most probable class has no rule
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ def _by_table(rules: Rules, view: str, facts: ViewFacts) -> tuple[Disposition, W
     if label == UNKNOWN:
         if anomalous:
             return "review", _strange(rules, view, facts, "unknown_defect")
-        return rules.policy.unknown if anomalous is False else "review", _class(view, facts, "unknown_class")
+        return _of_unknown(rules, facts, anomalous), _class(view, facts, "unknown_class", _no_rule(rules, facts))
     if label == GOOD:
         if anomalous:
             return "review", _strange(rules, view, facts, "contradiction")
@@ -137,14 +139,25 @@ def _strange(rules: Rules, view: str, facts: ViewFacts, code: Code) -> Why:
     assert facts.anomaly is not None  # it was found anomalous
     score, threshold = facts.anomaly.score, rules.threshold(view)
     said = f"score {score:.4g} above {threshold:.4g}, p {rules.p_value(view, score):.4g}"
-    kind = f"; {facts.kind.best} at {facts.kind.probability:.3f}" if facts.kind else ""
+    kind = f"; {facts.kind.best} at {facts.kind.probability:.3f}{_no_rule(rules, facts)}" if facts.kind else ""
     return Why(code=code, view=view, stage="anomaly", detail=said + kind)
 
 
-def _class(view: str, facts: ViewFacts, code: Code) -> Why:
+def _of_unknown(rules: Rules, facts: ViewFacts, anomalous: bool | None) -> Disposition:
+    """Not strange, and of no class that is accepted. What looks most like a class without a rule is not the policy's unknown:
+    nobody has said what becomes of it."""
+    return rules.policy.unknown if anomalous is False and not _no_rule(rules, facts) else "review"
+
+
+def _no_rule(rules: Rules, facts: ViewFacts) -> str:
+    assert facts.kind is not None  # it has a label
+    return "" if facts.kind.best in rules.policy.classes else ", for which the policy has no rule"
+
+
+def _class(view: str, facts: ViewFacts, code: Code, more: str = "") -> Why:
     assert facts.kind is not None  # it has a label
     shown = facts.kind.best if facts.kind.label == UNKNOWN else facts.kind.label
-    return Why(code=code, view=view, stage="classification", detail=f"{shown} at {facts.kind.probability:.3f}")
+    return Why(code=code, view=view, stage="classification", detail=f"{shown} at {facts.kind.probability:.3f}{more}")
 
 
 def _pass_reasons(judged: Mapping[str, Judgement]) -> tuple[Why, ...]:

@@ -20,7 +20,7 @@ LEAST_OK_PARTS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """thresholds, calibrations: by view. required: stages that every view needs. faults: of the pair."""
+    """thresholds, calibrations: by view. required: stages that every view needs. faults: why the pair can judge nothing."""
 
     policy: PolicyV1
     model_set: ModelSetV1
@@ -42,7 +42,7 @@ class Rules:
 
 
 def rules_of(policy: PolicyV1, model_set: ModelSetV1) -> Rules:
-    faults = tuple(check(policy, model_set))
+    faults = tuple(mismatch(policy, model_set))
     anomaly = model_set.model("anomaly")
     thresholds: dict[str, float] = {}
     if anomaly and policy.anomaly and not faults:
@@ -59,9 +59,25 @@ def rules_of(policy: PolicyV1, model_set: ModelSetV1) -> Rules:
 
 
 def check(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
-    """Why this policy cannot judge what these models say: one plain line a fault, none where they fit."""
-    checks = (_check_product, _check_anomaly, _check_classes, _check_geometry)
+    """What whoever publishes one of them should put right first: one plain line a fault, none where they fit."""
+    return [*mismatch(policy, model_set), *unruled(policy, model_set)]
+
+
+def mismatch(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
+    """Why this policy can judge nothing of what these models say."""
+    checks = (_check_product, _check_anomaly, _check_reserved, _check_geometry)
     return [fault for one in checks for fault in one(policy, model_set)]
+
+
+def unruled(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
+    """Classes that only one of the two knows. Parts are judged all the same: models and policies change one after the other.
+
+    What a classifier takes for a class without a rule is unknown, and goes to review; a rule without a class never applies.
+    """
+    model = model_set.model("classification")
+    known = set(model.classes) if model else set()
+    unknown = [f"classes.{name}: no classifier knows this class" for name in sorted(set(policy.classes) - known)]
+    return unknown + [f"classes: the classifier's class {name!r} has no rule" for name in sorted(known - set(policy.classes))]
 
 
 def _check_product(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
@@ -91,13 +107,9 @@ def _check_anomaly(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
     return faults
 
 
-def _check_classes(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
+def _check_reserved(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:
     model = model_set.model("classification")
-    known = set(model.classes) if model else set()
-    unknown = [f"classes.{name}: no classifier knows this class" for name in sorted(set(policy.classes) - known)]
-    unruled = [f"classes: the classifier's class {name!r} has no rule" for name in sorted(known - set(policy.classes))]
-    reserved = [f"classes.{UNKNOWN}: this is what no class is called"] if UNKNOWN in known else []
-    return unknown + unruled + reserved
+    return [f"classes.{UNKNOWN}: this is what no class is called"] if model and UNKNOWN in model.classes else []
 
 
 def _check_geometry(policy: PolicyV1, model_set: ModelSetV1) -> list[str]:

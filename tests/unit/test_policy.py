@@ -187,6 +187,33 @@ def test_a_policy_that_does_not_fit_its_models_is_refused(rules: PolicyV1, model
     assert any(said in fault for fault in check(rules, models)), check(rules, models)
 
 
+@pytest.mark.parametrize(("score", "unknown", "said"), [(0.1, "pass", "review"), (0.95, "pass", "review"), (None, "pass", "review")])
+def test_a_class_without_a_rule_goes_to_review_and_says_why(score: float | None, unknown: str, said: str) -> None:
+    """As between a new model set and the policy that names its new class: parts are judged all the same."""
+    stages: tuple[Stage, ...] = BOTH if score is not None else ("classification",)
+    models = model_set(*stages, classes=("good", "scratch", "dent", "stain"))
+    rules = rules_of(policy(unknown=unknown, anomaly={"alpha": 0.1} if score is not None else None), models)
+    assert rules.faults == ()
+    kind = accept(rules, {"good": 0.02, "scratch": 0.02, "dent": 0.02, "stain": 0.94}, 7)
+    assert (kind.label, kind.best) == ("unknown", "stain")
+    strange = None if score is None else Strangeness(offset=1, score=score, area_px=0)
+    judged = judge_view(rules, "v1", ViewFacts(anomaly=strange, kind=kind))
+    assert judged.disposition == said
+    assert judged.reasons[0].detail.endswith("stain at 0.940, for which the policy has no rule")
+    known = accept(rules, {"good": 0.7, "scratch": 0.2, "dent": 0.05, "stain": 0.05}, 7)
+    assert judge_view(rules, "v1", ViewFacts(anomaly=strange, kind=known)).disposition == ("pass" if score == 0.1 else "review")
+
+
+def test_a_rule_without_a_class_changes_nothing() -> None:
+    """As after a roll-back to models that do not know a class yet."""
+    before, after = model_set(*BOTH, classes=("good", "scratch")), model_set(*BOTH)
+    rules = rules_of(policy(), before)
+    assert rules.faults == ()
+    for label in ("good", "scratch", "unknown"):
+        here, there = (judge_view(one, "v1", facts(0.1, label)) for one in (rules, rules_of(policy(), after)))
+        assert here == there
+
+
 def test_region_from_the_heat_map_lies_where_the_part_is_strange() -> None:
     heat = np.zeros((32, 32))
     heat[4:8, 10:12] = 5  # 8 cells; the ten strangest always count
