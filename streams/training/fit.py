@@ -15,15 +15,17 @@ from threadpoolctl import threadpool_limits
 
 from schemas.common import canonical
 from schemas.model_set import PreparationV1
-from streams.capture.image import prepare
+from streams.capture.image import prepare, small_jpeg
 from streams.fates import Unprocessable
 from streams.monitors.dirt import top_ratio
 from streams.training.dataset import GOOD, DataError, Dataset, Item
-from streams.training.features import BoolArray, FloatArray, rows
+from streams.training.features import BoolArray, FloatArray, IntArray, rows
 from streams.training.fitted import Fitted, FittedModel
-from streams.training.folds import spread
+from streams.training.folds import group_folds, spread
 from streams.training.measure import CEILING
 from streams.training.stages import (
+    FOLDS,
+    Alone,
     Images,
     NotEnough,
     fit_anomaly_model,
@@ -31,6 +33,7 @@ from streams.training.stages import (
     fit_segments_model,
     judged,
 )
+from streams.training.taught import Taught
 from streams.training.trunk import Trunk
 
 _TELLING = 100  # good parts of a view
@@ -129,18 +132,35 @@ class _Run:
         ok = good[spread([self.items[i].group for i in good], self.limits.ok, self.rng)]
         used = np.sort(np.concatenate([ok, np.flatnonzero(~self.is_good)]))
         with self._step("classification"):
-            model, thresholds = fit_classes_model(
-                [self.items[i] for i in used],
-                self.images[used],
-                rows(self.features, used),
-                self.trunk,
-                normal=None if self.normal is None else self.normal[used],
-                rng=self.rng,
-            )
+            model, thresholds = fit_classes_model(self._taught(used), self.trunk.id, self._alone(used))
             self.models.append(model)
             self.thresholds = dict(thresholds)
             weak = [name for name, threshold in thresholds.items() if threshold >= CEILING]
             self.notes += [f"{name}: no probability was right 95 times in 100, so it is hardly ever accepted" for name in weak]
+
+    def _taught(self, used: IntArray) -> Taught:
+        """Raises NotEnough where a group cannot be held out."""
+        items = [self.items[i] for i in used]
+        groups, labels = [item.group for item in items], [item.kind for item in items]
+        if len(set(groups)) < 2 or len(set(labels)) < 2:
+            raise NotEnough(f"no classification: {len(set(labels))} classes in {len(set(groups))} groups, two are needed of each")
+        return Taught(
+            embedding=self.features["embedding"][used],
+            label=tuple(labels),
+            group=tuple(groups),
+            view=tuple(item.view for item in items),
+            source=("",) * len(items),
+            taxonomy=("",) * len(items),
+            image=tuple(_sha256(item.read()) for item in items),
+            fold=group_folds(groups, labels, FOLDS, self.rng),
+            normal=None if self.normal is None else self.normal[used],
+            thumbnail=tuple(small_jpeg(self.images[i]) for i in used),
+        )
+
+    def _alone(self, used: IntArray) -> Alone | None:
+        if self.normal is not None:
+            return None
+        return Alone(weights=self.trunk.weights, images=self.images[used], embedding=self.features["embedding"][used])
 
     def segments(self) -> None:
         masked = [item for item in self.items if item.mask is not None]

@@ -13,6 +13,7 @@ from schemas.common import Stage
 from schemas.model_set import ImageReferenceV1, PreparationV1
 from streams.evidence.tensors import Kind
 from streams.training.features import FloatArray
+from streams.training.taught import Taught
 
 # Served against offline: the same numbers on the same ONNX Runtime; room for another version of it, or for NVIDIA's backend
 TOLERANCE: Mapping[Stage, float] = {"anomaly": 0.02, "classification": 0.005, "segmentation": 0.05}
@@ -31,7 +32,10 @@ class Probes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FittedModel:
-    """calibration: view -> ascending scores; image: view -> its looks; metrics: on groups left out; cut: for mask logits."""
+    """calibration: view -> ascending scores; image: view -> its looks; metrics: on groups left out; cut: for mask logits.
+
+    taught: what a classification head was fitted on, to be kept with it.
+    """
 
     stage: Stage
     kind: Kind
@@ -43,6 +47,7 @@ class FittedModel:
     image: Mapping[str, ImageReferenceV1] = field(default_factory=dict)
     cut: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    taught: Taught | None = None
 
     @property
     def input(self) -> Literal["image", "embedding"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from schemas.common import Stage
 from schemas.model_set import PreparationV1
 from streams.judgement.conformal import smallest_alpha, threshold_for
+from streams.training.checkpoint import Weights
 from streams.training.dataset import GOOD, Item
 from streams.training.export import Head, embedding_model, image_model, largest_difference, offline, reference
 from streams.training.features import BoolArray, Features, FloatArray, rows
@@ -19,6 +21,7 @@ from streams.training.heads import anomaly, classes, segments
 from streams.training.heads.segments import Pixels, fit_segments, sample_pixels, segments_reference
 from streams.training.image_reference import image_reference
 from streams.training.measure import LeftOut, auroc, best_cut, class_metrics, class_thresholds
+from streams.training.taught import Taught
 from streams.training.trunk import Trunk
 from streams.training.windows import Cut, clean_cut, cuts
 
@@ -86,39 +89,49 @@ def _calibration(scores: FloatArray, rng: np.random.Generator) -> tuple[float, .
     return tuple(sorted(round(float(score), 6) for score in chosen))
 
 
-def fit_classes_model(
-    items: Sequence[Item], images: Images, features: Features, trunk: Trunk, *, normal: BoolArray | None, rng: np.random.Generator
-) -> tuple[FittedModel, Mapping[str, float]]:
-    """The model and its thresholds. normal: which items the anomaly model calls normal; where there is none (None), the
-    classifier has to take the image itself."""
-    labels = [item.kind for item in items]
-    kinds = sorted(set(labels))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alone:
+    """For a classifier that takes the image itself: the trunk, and some images (n, 256, 256, 3) with their embeddings."""
+
+    weights: Weights
+    images: Images
+    embedding: FloatArray
+
+
+def fit_classes_model(rows: Taught, trunk_id: str, alone: Alone | None) -> tuple[FittedModel, Mapping[str, float]]:
+    """The model and its thresholds. alone: where no anomaly model gives the embedding."""
+    kinds = sorted(set(rows.label))
     if len(kinds) < 2:
         raise NotEnough(f"no classification: {len(kinds)} classes, at least 2 are needed")
-    if len({item.group for item in items}) < 2:
+    if len(set(rows.group)) < 2:
         raise NotEnough("no classification: all images belong to one group")
-    folds = group_folds([item.group for item in items], labels, FOLDS, rng)
-    shares = _expected_shares(kinds)
-    fitted = classes.fit_classes(features["embedding"], labels, folds, shares)
+    shares = expected_shares(kinds)
+    fitted = classes.fit_classes(rows.embedding, rows.label, rows.fold, shares)
     head = fitted.head
-    seen = LeftOut(classes=head.classes, labels=labels, probabilities=fitted.probabilities, shares=shares, normal=normal)
+    seen = LeftOut(
+        classes=head.classes, labels=rows.label, probabilities=fitted.probabilities, shares=shares, normal=rows.normal
+    )
     thresholds = class_thresholds(seen)
-    alone = normal is None
-    onnx = image_model(trunk.weights, head, trunk.id) if alone else embedding_model(head, trunk.id)
-    inputs: npt.NDArray[np.generic] = images if alone else features["embedding"]
+    if alone is None:
+        onnx = embedding_model(head, trunk_id)
+        probes = _probes("classification", onnx, head, "embedding", rows.embedding, {"embedding": rows.embedding})
+    else:
+        onnx = image_model(alone.weights, head, trunk_id)
+        probes = _probes("classification", onnx, head, "image", alone.images, {"embedding": alone.embedding})
     model = FittedModel(
         stage="classification",
-        kind="classify-image" if alone else "classify",
+        kind="classify" if alone is None else "classify-image",
         onnx=onnx,
-        probes=_probes("classification", onnx, head, "image" if alone else "embedding", inputs, features),
+        probes=probes,
         classes=head.classes,
-        ok_parts=len({item.group for item in items if item.kind == GOOD}),
+        ok_parts=rows.parts(GOOD),
         metrics=class_metrics(seen, thresholds),
+        taught=rows,
     )
     return model, thresholds
 
 
-def _expected_shares(kinds: Sequence[str]) -> dict[str, float]:
+def expected_shares(kinds: Sequence[str]) -> dict[str, float]:
     """Until somebody counts: four good parts in five, all defect classes alike."""
     defects = [kind for kind in kinds if kind != GOOD]
     good = EXPECTED_GOOD if GOOD in kinds else 0.0

@@ -135,7 +135,9 @@ async def _difference(client: TritonClient, store: ModelStore, model: StoredMode
 
 def _write(store: ModelStore, fitted: Fitted, model: FittedModel, options: FitOptions) -> StoredModel:
     probes = {"inputs": model.probes.images, "expected": model.probes.expected}
-    return store.write(model_name(fitted.product, model.stage), model.kind, model.onnx, _card(fitted, model, options), probes)
+    taught = None if model.taught is None else model.taught.arrays()
+    name = model_name(fitted.product, model.stage)
+    return store.write(name, model.kind, model.onnx, _card(fitted, model, options), probes, taught)
 
 
 def _card(fitted: Fitted, model: FittedModel, options: FitOptions) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The model store: the folder that Triton serves, and the only hand that writes there. Knows no fitting.
 
-<store>/<product>-<kind>/config.pbtxt and <version>/{model.onnx, card.json, parity.npz}. Whatever is written appears whole: it
+<store>/<product>-<kind>/config.pbtxt and <version>/{model.onnx, card.json, parity.npz}, for a head
+that can be refitted also taught.npz. Whatever is written appears whole: it
 is made in a folder beside the store, since inside it every folder is a model to Triton, and then renamed.
 """
 
@@ -26,7 +27,8 @@ import streams
 
 _LAST = "last_version"
 _CONFIG = "config.pbtxt"
-MODEL, CARD, PARITY = "model.onnx", "card.json", "parity.npz"
+MODEL, CARD, PARITY, TAUGHT = "model.onnx", "card.json", "parity.npz", "taught.npz"
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class StoreError(Exception):
@@ -52,9 +54,9 @@ class ModelStore:
         root.mkdir(parents=True, exist_ok=True)
 
     def write(
-        self, name: str, kind: str, onnx: bytes, card: Mapping[str, Any], probes: Mapping[str, npt.NDArray[Any]]
+        self, name: str, kind: str, onnx: bytes, card: Mapping[str, Any], probes: Arrays, taught: Arrays | None = None
     ) -> StoredModel:
-        """Add the next version, never one that was used before. kind: folder of `triton_models`.
+        """Add the next version, never one that was used before. kind: folder of `triton_models`. taught: what it learned from.
 
         Raises StoreError where the model has versions of another kind (one config.pbtxt serves all), OSError: no space, ...
         """
@@ -62,7 +64,7 @@ class ModelStore:
             self._same_kind(name, kind)
             version = self._next(name)
             made = workshop / uuid.uuid4().hex
-            self._fill(made / str(version), onnx, card, probes)
+            self._fill(made / str(version), onnx, card, {PARITY: probes, **({} if taught is None else {TAUGHT: taught})})
             _write(made / _CONFIG, definition(kind).encode())
             _write(made / _LAST, str(version).encode())
             model = self.root / name
@@ -102,6 +104,14 @@ class ModelStore:
         with np.load(self._folder(name, version) / PARITY, allow_pickle=False) as arrays:
             return dict(arrays)
 
+    def taught(self, name: str, version: int) -> dict[str, npt.NDArray[Any]] | None:
+        """What it learned from; None: it was written without. Raises StoreError."""
+        path = self._folder(name, version) / TAUGHT
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
     def retire(self, name: str, version: int) -> None:
         """Take a version out; the last one takes the whole model with it, but its numbers stay used. Raises StoreError."""
         folder = self._folder(name, version)
@@ -132,13 +142,14 @@ class ModelStore:
         used = [int(mark.read_text()) for mark in marks if mark.exists()]
         return max([0, *used, *self.versions(name)]) + 1
 
-    def _fill(self, folder: Path, onnx: bytes, card: Mapping[str, Any], probes: Mapping[str, npt.NDArray[Any]]) -> None:
+    def _fill(self, folder: Path, onnx: bytes, card: Mapping[str, Any], tables: Mapping[str, Arrays]) -> None:
         folder.mkdir(parents=True)
-        packed = io.BytesIO()
-        np.savez_compressed(packed, allow_pickle=False, **probes)
         _write(folder / MODEL, onnx)
         _write(folder / CARD, (json.dumps(card, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
-        _write(folder / PARITY, packed.getvalue())
+        for name, arrays in tables.items():
+            packed = io.BytesIO()
+            np.savez_compressed(packed, allow_pickle=False, **arrays)
+            _write(folder / name, packed.getvalue())
         _sync(folder)
 
     @contextlib.contextmanager
