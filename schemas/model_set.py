@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from schemas.baseline import ReferenceV1
-from schemas.common import Message, ModelRef, Region, Stage, Text
+from schemas.common import ImageRef, Message, ModelRef, Region, Share, Stage, Text
 from schemas.ids import Digest, Name, Station
 
 
@@ -53,14 +53,37 @@ class ModelV1(Message):
     cut: float | None = None
 
 
+class LearnedV1(Message):
+    """How a candidate came about: its classifier learned what people said, too. base: the set in force it was compared with.
+
+    labels: labelled images that it knows and base does not, or not so; new_classes: that base has not. parts: held out from both;
+    gained, lost: those that only the candidate, only base named rightly; chance: of a split as unequal where both are equally
+    good. report: the page (text/html) that compares them.
+    """
+
+    base: Digest
+    labels: int = Field(ge=0)
+    new_classes: tuple[Name, ...] = ()
+    parts: int = Field(ge=0)
+    gained: int = Field(ge=0)
+    lost: int = Field(ge=0)
+    chance: Share
+    report: ImageRef
+
+
 class ModelSetV1(Message):
-    """At most one model a stage. Training -> gateway, processors, triage. Its digest is its version."""
+    """At most one model a stage. Training -> gateway, processors, triage. Its digest is its version.
+
+    taxonomy: the version of the classes that its verdicts name; absent where a folder named them. learned: of a candidate.
+    """
 
     TYPE = "verdictline.model-set.model-set.v1"
     product: Name
     station: Station | None = None
     models: tuple[ModelV1, ...] = Field(min_length=1, max_length=3)
     data: Digest
+    taxonomy: Digest | None = None
+    learned: LearnedV1 | None = None
 
     def model(self, stage: Stage) -> ModelV1 | None:
         return next((model for model in self.models if model.stage == stage), None)

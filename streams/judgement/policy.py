@@ -20,18 +20,22 @@ from streams.judgement.facts import UNKNOWN, Asked, Code, Judgement, Kind, ViewF
 from streams.judgement.rules import LEAST_OK_PARTS, Rules, check, rules_of
 from streams.judgement.severity import Severity, severity
 
-__all__ = ["Rules", "accept", "check", "geometry_wanted", "judge", "judge_view", "rules_of"]
+__all__ = ["Rules", "accept", "accepted", "check", "geometry_wanted", "judge", "judge_view", "rules_of"]
 
 
 def accept(rules: Rules, probabilities: Mapping[str, float], offset: int) -> Kind:
     """The class that is accepted: above its own threshold; a defect before good, then the most probable; else `unknown`."""
     best = max(sorted(probabilities), key=lambda name: probabilities[name])
-    classes = rules.policy.classes
-    accepted = [name for name in sorted(probabilities) if name in classes and probabilities[name] >= classes[name].threshold]
-    defects = [name for name in accepted if name != GOOD]
-    label = max(defects or accepted, key=lambda name: probabilities[name], default=UNKNOWN)
+    label = accepted({name: rule.threshold for name, rule in rules.policy.classes.items()}, probabilities)
     shown = best if label == UNKNOWN else label
     return Kind(offset=offset, label=label, best=best, probability=probabilities[shown])
+
+
+def accepted(thresholds: Mapping[str, float], probabilities: Mapping[str, float]) -> str:
+    """The label of `accept`. A class without a threshold is not accepted."""
+    above = [name for name in sorted(probabilities) if name in thresholds and probabilities[name] >= thresholds[name]]
+    defects = [name for name in above if name != GOOD]
+    return max(defects or above, key=lambda name: probabilities[name], default=UNKNOWN)
 
 
 def geometry_wanted(rules: Rules, view: str, facts: ViewFacts) -> Asked | None:

@@ -108,9 +108,7 @@ def fit_classes_model(rows: Taught, trunk_id: str, alone: Alone | None) -> tuple
     shares = expected_shares(kinds)
     fitted = classes.fit_classes(rows.embedding, rows.label, rows.fold, shares)
     head = fitted.head
-    seen = LeftOut(
-        classes=head.classes, labels=rows.label, probabilities=fitted.probabilities, shares=shares, normal=rows.normal
-    )
+    seen = LeftOut(classes=head.classes, labels=rows.label, probabilities=fitted.probabilities, shares=shares, normal=rows.normal)
     thresholds = class_thresholds(seen)
     if alone is None:
         onnx = embedding_model(head, trunk_id)

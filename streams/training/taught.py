@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -107,8 +107,7 @@ def dealt(rows: Taught, folds: int) -> Taught:
         if group not in have:
             have[group] = min(range(folds), key=lambda fold, label=label: (load[label][fold], fold))  # type: ignore[misc]
             load[label][have[group]] += 1
-    same = {name: getattr(rows, name) for name in (*_TEXTS, "embedding", "normal", "thumbnail")}
-    return Taught(fold=np.array([have[group] for group in rows.group], np.int64), **same)
+    return replace(rows, fold=np.array([have[group] for group in rows.group], np.int64))
 
 
 def _first_labels(rows: Taught) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,7 @@ def fit_to_store(
             written.append(_write(store, fitted, model, options))
         parity = {} if triton is None else served_parity(triton, store, written)
     except BaseException:
-        _undo(store, written, triton)
+        take_back(store, written, triton)
         raise
     timings = {"build trunk": built_s, **fitted.timings_s, "store and serve": round(time.monotonic() - since, 2)}
     return FitReport(
@@ -185,7 +185,7 @@ def _message(fitted: Fitted, model: FittedModel, stored: StoredModel, options: F
     )
 
 
-def _undo(store: ModelStore, written: Sequence[StoredModel], triton: str | None) -> None:
+def take_back(store: ModelStore, written: Sequence[StoredModel], triton: str | None) -> None:
     """Refused versions leave the store: a server that starts would stumble over them."""
     for model in written:
         store.retire(model.name, model.version)

@@ -59,6 +59,11 @@ ALLOWED: dict[str, set[str]] = {
     },
     "streams/wiring/report/facts": {"schemas", "sqlalchemy", "streams.wiring.adapters.database", "streams.wiring.report"},
     "streams/wiring/fitting": CLOCKS | WIRED | {"schemas", "numpy", "streams.wiring.adapters"},
+    "streams/wiring/learning": WIRED | {"schemas", "numpy", "streams.wiring.adapters", "streams.wiring.fitting"},
+    "streams/wiring/learned": WIRED
+    | {"schemas", "jinja2", "markupsafe", "streams.wiring.adapters", "streams.wiring.charts", "streams.wiring.learning"},
+    "streams/wiring/offering": WIRED
+    | {"schemas", "streams.wiring.adapters", "streams.wiring.learned", "streams.wiring.learning"},
     "streams/wiring/trying": {"schemas", "streams.judgement", "streams.wiring.adapters.database", "numpy", "pydantic"},
     "streams/wiring/from_log": {"schemas", "streams.wiring.adapters"},
     "streams/wiring/engines": CLOCKS | ENGINES | {"streams.wiring.engines", "confluent_kafka", "structlog"},

@@ -28,7 +28,9 @@ def plate(seed: int, kind: str) -> tuple[Image, Image]:
         cv2.circle(mask, (x, y), 12, 255, -1)
     elif kind == "line":
         cv2.line(mask, (x - 20, y - 15), (x + 20, y + 15), 255, 5)
-    picture[mask > 0] += 70 if kind == "spot" else -70
+    elif kind == "ring":
+        cv2.circle(mask, (x, y), 20, 255, 4)
+    picture[mask > 0] += -70 if kind == "line" else 70
     return np.clip(picture, 0, 255).astype(np.uint8), mask
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +57,10 @@ def test_a_known_group_keeps_its_fold_and_new_ones_are_dealt_out_by_label() -> N
     rows = kept(fitted())
     fresh = chosen(rows, list(range(10)), ["rare"] * 10)
     names = tuple(f"new-{i // 2}" for i in range(10))
-    fresh = Taught(**{**vars_of(fresh), "group": names, "fold": np.full(10, -1)})
+    fresh = replace(fresh, group=names, fold=np.full(10, -1))
     both = dealt(joined(rows, fresh), 5)
     assert np.array_equal(both.fold[: len(rows)], rows.fold)
     of = dict(zip(both.group[len(rows) :], both.fold[len(rows) :].tolist(), strict=True))
     assert sorted(of.values()) == [0, 1, 2, 3, 4]
     assert all(of[group] == fold for group, fold in zip(both.group[len(rows) :], both.fold[len(rows) :], strict=True))
 
-
-def vars_of(rows: Taught) -> dict[str, object]:
-    return {name: getattr(rows, name) for name in Taught.__dataclass_fields__}

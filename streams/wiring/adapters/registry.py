@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -159,6 +159,18 @@ class Registry:
         with self._changed:
             return dict(self._model_sets.pointers)
 
+    def model_sets(self) -> dict[str, ModelSetV1]:
+        """Every version by digest, in force or not."""
+        with self._changed:
+            return dict(self._model_sets.versions)
+
+    def model_set_acts(self, where: str) -> list[ActV1]:
+        """Who put which model set in force there, the oldest first. Reads act.v1. Raises Unavailable."""
+        try:
+            return [act for act in self._acts(where) if act.act == "model_set_in_force"]
+        except KafkaUnreachable as error:
+            raise Unavailable(str(error)) from error
+
     def model_set_for(self, product: str, station: str | None = None) -> ModelSetV1 | None:
         """The model set in force there, from memory."""
         with self._changed:
@@ -181,6 +193,18 @@ class Registry:
     def publish_model_set(self, message: ModelSetV1, *, who: str, why: str) -> Published:
         """As `publish_policy`."""
         return self._publish(self._model_sets, message, ModelSetPointerV1(digest=digest(message), who=who, why=why))
+
+    def offer_model_set(self, message: ModelSetV1) -> str:
+        """Write the version, which is in force nowhere by that; its digest. Raises Unavailable; KafkaRefused."""
+        self.refresh()
+        found, where = digest(message), where_of(message.product, message.station)
+        try:
+            if found not in self._model_sets.versions:
+                self._write(keyed(message, id=found, key=found, subject=where, time=datetime.now(UTC)))
+        except KafkaUnreachable as error:
+            raise Unavailable(str(error)) from error
+        self.refresh()
+        return found
 
     def _publish(self, shelf: Shelf[V, P], message: V, pointer: P) -> Published:
         self.refresh()
@@ -223,15 +247,18 @@ class Registry:
         return last is not None and (last.act, last.digest) == (wanted.act, wanted.digest)
 
     def _last_act(self, where: str, kinds: Sequence[str]) -> ActV1 | None:
-        last = None
+        found = [act for act in self._acts(where) if act.act in kinds]
+        return found[-1] if found else None
+
+    def _acts(self, where: str) -> Iterator[ActV1]:
+        """About that pointer, the oldest first."""
         for received in read_all(self._client, [ACT]):
             try:
                 act = ActV1.read(received.value or b"")
             except ContractError:
                 continue
-            if act.where == where and act.act in kinds:
-                last = act
-        return last
+            if act.where == where:
+                yield act
 
     def _await(self, done: Callable[[], bool], timeout_s: float) -> None:
         if not self._thread.is_alive():

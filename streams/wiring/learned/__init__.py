@@ -1,0 +1,1 @@
+"""The page that compares a candidate with what is in force."""
