@@ -63,4 +63,3 @@ def test_a_known_group_keeps_its_fold_and_new_ones_are_dealt_out_by_label() -> N
     of = dict(zip(both.group[len(rows) :], both.fold[len(rows) :].tolist(), strict=True))
     assert sorted(of.values()) == [0, 1, 2, 3, 4]
     assert all(of[group] == fold for group, fold in zip(both.group[len(rows) :], both.fold[len(rows) :], strict=True))
-

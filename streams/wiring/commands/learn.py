@@ -43,6 +43,8 @@ def learn(
     with clear_end(_COMMAND), _store_faults():
         settings = Settings() if state is None else Settings(state=state)
         place = None if station is None else station_path(station)
+        if settings.triton is None:
+            raise ValueError("VERDICTLINE_TRITON names no Triton: a candidate is offered only where it serves what was computed")
         with _workshop(settings) as workshop:
             if watch:
                 _watch(workshop, settings, product, place)
@@ -60,6 +62,7 @@ def _watch(workshop: Workshop, settings: Settings, product: str, station: str | 
     for said in follow_said(settings.client(), lambda: False):
         try:
             _tell(offer(workshop, said, product, station), settings, None, None)
+            before = ""
         except NothingToLearn as why:
             if str(why) != before:
                 typer.echo(f"waiting: {why}")
