@@ -16,7 +16,7 @@ import numpy as np
 from schemas.common import ImageRef, canonical, digest
 from schemas.model_set import LearnedV1, ModelSetV1, ModelV1
 from schemas.policy import PolicyV1
-from streams.capture.image import prepare, thumbnail
+from streams.capture.image import prepare, small_jpeg
 from streams.fates import Unprocessable
 from streams.judgement.conformal import smallest_alpha, threshold_for
 from streams.review.taxonomy import Lineage
@@ -171,7 +171,7 @@ def _looked_at(missing: Sequence[Example], base: ModelSetV1, store: ModelStore, 
         image=tuple(one.image.sha256 for one in found),
         fold=np.full(len(found), -1, np.int64),
         normal=normal,
-        thumbnail=tuple(map(thumbnail, pictures)),
+        thumbnail=tuple(map(small_jpeg, pictures)),
     )
     return rows, len(missing) - len(found)
 
