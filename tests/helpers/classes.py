@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from schemas.codec import record_of
@@ -23,6 +24,8 @@ from tests.helpers.judgement import PRODUCT, STATION
 from tests.helpers.labels import NOW
 from tests.helpers.labels import label as small_label
 
+_OFFSETS = count(1000)
+
 
 def put(desk: Desk, records: Sequence[Record], begin: int = 0) -> None:
     """As the sink does: the broker's log goes on from `begin`."""
@@ -32,7 +35,7 @@ def put(desk: Desk, records: Sequence[Record], begin: int = 0) -> None:
 def arrive(desk: Desk) -> None:
     """What people did reaches Kafka, and the sink stores it."""
     waiting = desk.outgoing.take(1000)
-    write(Store(desk.engine), [appended(record, number, T0_MS) for number, record in waiting])
+    write(Store(desk.engine), [appended(record, next(_OFFSETS), T0_MS) for _, record in waiting])
     desk.outgoing.done([number for number, _ in waiting])
 
 

@@ -20,12 +20,14 @@ from schemas.act import ActV1
 from schemas.envelope import Record
 from schemas.topics import ACT
 from streams.wiring.adapters.desk.accounts import Accounts
+from streams.wiring.adapters.desk.acts import user_act
+from streams.wiring.adapters.desk.courier import Courier
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.kafka import Writer, read_all
 from streams.wiring.adapters.topics import apply_topics
 from streams.workbench.processes import free_ports
-from tests.helpers.console import PASSWORD, token_of
+from tests.helpers.console import PASSWORD, token_of, utc
 from tests.helpers.history import history, part
 from tests.helpers.servers import SharedKafka
 from tests.helpers.wait import wait_until
@@ -119,3 +121,18 @@ def test_what_people_did_while_kafka_was_away_arrives_once_after_a_kill(kafka: S
     desk.dispose()
     (act,) = [act for act in acts(client) if act.where == f"current/users/{name}"]
     assert (act.act, act.why) == ("user_added", "line 3")
+
+
+def test_what_comes_after_everything_was_carried_is_carried_too(kafka: SharedKafka, tmp_path: Path) -> None:
+    """The database gives the numbers of what was deleted again: the second record has that of the first."""
+    client = {"bootstrap.servers": kafka.bootstrap}
+    apply_topics(client)
+    desk, names = open_desk(tmp_path), [kafka.fresh(f"user-{n}") for n in range(3)]
+    outgoing = Outgoing(desk)
+    with Courier(client, outgoing):
+        for name in names:
+            outgoing.add([user_act("user_added", name, "operator", False, who="chief", why="x", at=utc("2026-01-05"))], 1)
+            wait_until(lambda: outgoing.waiting() == 0, 60, f"{name} carried")
+    desk.dispose()
+    told = [act.where.rpartition("/")[2] for act in acts(client)]
+    assert [name for name in told if name in names] == names

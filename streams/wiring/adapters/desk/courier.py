@@ -1,6 +1,7 @@
 """Carries what waits in the console's database to Kafka: a record is deleted once it is acknowledged, and not before.
 
-Killed between the two it is sent again: with the same id, which consumers ignore. Knows no message.
+Killed between the two it is sent again: with the same id, which consumers ignore. Knows no message. Numbers of records that are
+gone are given again by the database, so what is under way is kept as a set, and not as a position.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Courier:
     def __init__(self, client: Mapping[str, Any], outgoing: Outgoing) -> None:
         self._client, self._outgoing = client, outgoing
         self._stop = threading.Event()
-        self._beyond = 0
+        self._under_way: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def __enter__(self) -> Self:
@@ -43,9 +44,11 @@ class Courier:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                for number, record in self._outgoing.take(_MOST, self._beyond):
-                    self._sender.put(_job(record, partial(self._done, number)))
-                    self._beyond = number
+                under_way = frozenset(self._under_way)  # before the look: a number that becomes free meanwhile has to wait
+                for number, record in self._outgoing.take(_MOST):
+                    if number not in under_way:
+                        self._under_way.add(number)
+                        self._sender.put(_job(record, partial(self._done, number)))
             except Unavailable as error:
                 log.warning("the console's database is away", error=str(error))
             self._stop.wait(_EVERY_S)
@@ -54,6 +57,7 @@ class Courier:
         """On the sender's thread. What cannot be deleted now is sent once more after a restart."""
         try:
             self._outgoing.done([number])
+            self._under_way.discard(number)
         except Unavailable as error:
             log.warning("sent, but not yet forgotten", error=str(error))
 

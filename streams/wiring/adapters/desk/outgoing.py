@@ -38,10 +38,10 @@ class Outgoing:
         with reading(self._engine) as connection:
             return int(connection.execute(select(func.count()).select_from(OUTGOING)).scalar_one())
 
-    def take(self, most: int, beyond: int = 0) -> list[tuple[int, Record]]:
-        """The oldest ones with a number above `beyond`; they stay until `done`."""
+    def take(self, most: int) -> list[tuple[int, Record]]:
+        """(number, record) of the oldest ones; they stay until `done`, and then others may get their numbers."""
         with reading(self._engine) as connection:
-            rows = connection.execute(select(OUTGOING).where(_O.id > beyond).order_by(_O.id).limit(most)).all()
+            rows = connection.execute(select(OUTGOING).order_by(_O.id).limit(most)).all()
         return [(row.id, _record(row.topic, row.key, row.value, row.headers)) for row in rows]
 
     def done(self, numbers: Sequence[int]) -> None:
