@@ -158,6 +158,8 @@ def _channel(topic: Topic) -> Json:
     if topic.cleanup == "delete":
         settings["retention.ms"] = -1 if topic.retention_ms is None else topic.retention_ms
         settings["retention.bytes"] = -1 if topic.retention_bytes is None else topic.retention_bytes
+    if topic.segment_bytes is not None:
+        settings["segment.bytes"] = topic.segment_bytes
     return {
         "address": topic.name,
         "description": f"Key: {topic.key}.{private}",

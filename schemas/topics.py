@@ -63,6 +63,7 @@ STATION_PARTITIONS = 8
 MIB = 1 << 20
 INLINE_LIMIT_BYTES = 4 * MIB
 DEAD_LETTER_LIMIT_BYTES = 9 * MIB
+_CHANGELOG_SEGMENT = 16 * MIB
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
@@ -70,7 +71,10 @@ _DAY_MS = 24 * _HOUR_MS
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
-    """retention_ms, retention_bytes (a partition): None keeps for ever. messages: JSON; raw: types whose value is bytes."""
+    """retention_ms, retention_bytes (a partition): None keeps for ever. messages: JSON; raw: types whose value is bytes.
+
+    segment_bytes: of a changelog: Kafka compacts no file that it still writes to, and whoever takes a partition over reads all.
+    """
 
     name: str
     key: str
@@ -81,6 +85,7 @@ class Topic:
     retention_ms: int | None = None
     retention_bytes: int | None = None
     max_bytes: int = MIB
+    segment_bytes: int | None = None
     by_station: bool = True
 
     def config(self) -> dict[str, str]:
@@ -93,6 +98,8 @@ class Topic:
         if self.cleanup == "delete":
             values["retention.ms"] = str(-1 if self.retention_ms is None else self.retention_ms)
             values["retention.bytes"] = str(-1 if self.retention_bytes is None else self.retention_bytes)
+        if self.segment_bytes is not None:
+            values["segment.bytes"] = str(self.segment_bytes)
         return values
 
 
@@ -173,12 +180,18 @@ TOPICS: tuple[Topic, ...] = (
         max_bytes=4 * MIB,
     ),
     Topic(name=ACT, key="where", messages=(ActV1,), partitions=1, retention_ms=10 * 365 * _DAY_MS, by_station=False),
-    Topic(name=TRIAGE_STATE, key="inspection", cleanup="compact"),
-    Topic(name=DRIFT_STATE, key="score stream", cleanup="compact"),
+    Topic(name=TRIAGE_STATE, key="inspection", cleanup="compact", segment_bytes=_CHANGELOG_SEGMENT),
+    Topic(name=DRIFT_STATE, key="score stream", cleanup="compact", segment_bytes=_CHANGELOG_SEGMENT),
     Topic(name=DRIFT_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
-    Topic(name=CHALLENGE_STATE, key="station", cleanup="compact"),
+    Topic(name=CHALLENGE_STATE, key="station", cleanup="compact", segment_bytes=_CHANGELOG_SEGMENT),
     Topic(name=CHALLENGE_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
-    Topic(name=SPC_STATE, key="station, and product, and series", cleanup="compact", max_bytes=4 * MIB),
+    Topic(
+        name=SPC_STATE,
+        key="station, and product, and series",
+        cleanup="compact",
+        max_bytes=4 * MIB,
+        segment_bytes=_CHANGELOG_SEGMENT,
+    ),
     Topic(name=SPC_TICK, key="partition", retention_ms=10 * _MINUTE_MS),
     Topic(name=DEAD_LETTER, key="original key", retention_ms=14 * _DAY_MS, max_bytes=DEAD_LETTER_LIMIT_BYTES),
 )

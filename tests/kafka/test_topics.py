@@ -24,7 +24,7 @@ pytestmark = pytest.mark.kafka
 
 def table(kafka: SharedKafka) -> tuple[Topic, ...]:
     """The real one under names of its own: one of each kind."""
-    kinds = {(t.cleanup, t.by_station, t.max_bytes): t for t in TOPICS}
+    kinds = {(t.cleanup, t.by_station, t.max_bytes, t.segment_bytes): t for t in TOPICS}
     return tuple(replace(t, name=kafka.fresh(t.name)) for t in kinds.values())
 
 
