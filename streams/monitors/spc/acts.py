@@ -64,5 +64,5 @@ def _anew(where: Where, course: Course, one: CharacteristicV1, chart: Chart, act
         judged = refit(one, chart, course.history_of(one), to_millis(act.at))
     except NoLimits as error:
         raise Unprocessable("no_limits", f"{one.name}: {error}") from error
-    course = replace(course, charts={**course.charts, one.name: judged.chart})
+    course = replace(course, charts={**course.charts, one.name: judged.chart}, changes=course.changes + 1)
     return course, spoken(where, course, one, judged, to_millis(act.at), version=chart.version)

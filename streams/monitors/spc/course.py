@@ -99,7 +99,8 @@ class Course:
     """stage_id: of the charts; software: it follows another one; carried: its limits were said to be over.
 
     stages: of the closed subgroups and of the charts. history: subgroups of this stage, for limits; rare: those with gaps.
-    newest: stage and number of the subgroup closed last. gone: (epoch, n), parts up to it can be changed no more.
+    newest: stage and number of the subgroup closed last. gone: (epoch, n), parts up to it can be changed no more. changes: how
+    often what was published was changed, by a correction or a person; each may take a signal back that another brings again.
     """
 
     stage_id: str = ""
@@ -112,6 +113,7 @@ class Course:
     charts: Mapping[str, Chart] = field(default_factory=dict)
     newest: tuple[str, int] = ("", -1)
     gone: tuple[int, int] | None = None
+    changes: int = 0
 
     def next_number(self, stage_id: str) -> int:
         return self.newest[1] + 1 if self.newest[0] == stage_id else 0

@@ -78,10 +78,14 @@ def signal_output(
     status: Literal["open", "superseded"],
     software: bool,
     state: str | None,
+    changes: int,
     at_ms: int,
     version: int | None = None,
 ) -> Output:
-    """version: of the limits that it was held against, where they are others by now."""
+    """changes: of its course. version: of the limits that it was held against, where they are others by now.
+
+    A change opens or supersedes a signal at most once, so the id names it: a later one may say the same of the same revision.
+    """
     limits = limits_id(where, stage_id, one.name, chart.version if version is None else version)
     about = subgroup_id(*where, stage_id, signal.number)
     named = sha256("\n".join((limits, about, signal.rule, signal.direction)).encode()).hexdigest()
@@ -107,4 +111,4 @@ def signal_output(
         phase="II" if chart.status == "frozen" else "I",
         at=from_millis(at_ms),
     )
-    return Output(f"{named}/{revision}/{status}", about, message)
+    return Output(f"{named}/{revision}/{status}/{changes}", about, message)

@@ -91,7 +91,7 @@ def revise(where: Where, course: Course, index: int, tally: Tally, why: str, at_
         return course, []
     if one.revision < 0:
         return _put(course, index, replace(one, tally=tally)), []
-    course = _put(course, index, replace(one, tally=tally, revision=one.revision + 1))
+    course = replace(_put(course, index, replace(one, tally=tally, revision=one.revision + 1)), changes=course.changes + 1)
     said = [_facts(where, course, course.closed[index], why)]
     if tally.stage_id == course.stage_id:
         changed = lite(tally)
@@ -143,6 +143,7 @@ def spoken(
                     status=status,
                     software=course.software,
                     state=None if found is None else found.tally.state,
+                    changes=course.changes,
                     at_ms=at_ms,
                     version=version if status == "superseded" else None,
                 )

@@ -442,6 +442,25 @@ def test_a_corrected_subgroup_supersedes_its_signal() -> None:
     assert one.of(SignalV1)[0].signal_id == one.of(SignalV1)[1].signal_id
 
 
+def test_a_signal_that_comes_back_with_a_second_correction_is_an_event_of_its_own() -> None:
+    """Nine points above the centre, the last trial one first; one is corrected to below it, and back. The newest is as it was."""
+    one = machine(n=20)
+    steady(one, 6, bad=2)
+    runs = [make(one, 20, first=120 + 20 * index, bad=5) for index in range(8)]
+    one.finish()
+    good = [reviewed(part, "pass") for part in runs[4][:4]]
+    one.judge(*good, at_ms=T0_MS + 900_000)
+    one.judge(*(reviewed(part, "scrap", "dent", revision=3) for part in good), at_ms=T0_MS + 900_000)
+    found = one.finish().of(SignalV1)
+    assert [(s.rule, s.status, s.revision) for s in found] == [
+        ("nelson_2", "open", 0),
+        ("nelson_2", "superseded", 0),
+        ("nelson_2", "open", 0),
+    ]
+    assert len({s.signal_id for s in found}) == 1
+    assert len(values(one.said)) == len(one.said)
+
+
 def test_what_is_too_old_is_counted_and_said() -> None:
     one = machine(n=2)
     first = make(one, 2)
