@@ -255,7 +255,9 @@ class LimitsV1(Message):
 
     center: of the charted statistic. sigma: of one part or value, where the chart has one. sigma_z: of Laney's charts, from
     sigma_z_subgroups. at_n: for the sizes seen so far. arl0_subgroups: mean number of subgroups between two false signals of this
-    rule set on this chart, computed. carried: of an earlier stage, still visible, not comparable.
+    rule set on this chart, computed. spread_*: of the chart of scatter beside a chart of measurements (moving range, or standard
+    deviation at the largest size seen); its rule is `spread_1`, beyond its limits. carried: of an earlier stage, still visible,
+    not comparable.
     """
 
     TYPE = "verdictline.spc.limits.v1"
@@ -280,14 +282,16 @@ class LimitsV1(Message):
     provenance: ProvenanceV1
     rule_set: RuleSet
     arl0_subgroups: float | None = Field(default=None, gt=0)
+    spread_arl0_subgroups: float | None = Field(default=None, gt=0)
 
 
 class SignalV1(Message):
     """A rule was broken. Spc -> wall, people, SPC. Never withdrawn: a corrected subgroup makes it `superseded`.
 
-    rule: which of the set; again: it held at the subgroup before too. value: the charted statistic; z: the plain one, before
-    sigma_z. points: subgroups that make the pattern, newest last. software_change_in_stage: the stage began within the pattern.
-    drift_state: of the anomaly baseline; while it is stale this is a measurement problem first.
+    rule: which of the set, or `spread_1`: beyond the limits of the chart of scatter. again: it held at the subgroup before too.
+    value: the charted statistic (of scatter, for its rule); z: the plain one, before sigma_z. points: subgroups that make the
+    pattern, newest last. software_change_in_stage: the stage began within the pattern. drift_state: of the anomaly baseline;
+    while it is stale this is a measurement problem first.
     """
 
     TYPE = "verdictline.spc.signal.v1"

@@ -13,8 +13,17 @@ from schemas.spc import CharacteristicV1
 from streams.monitors.spc.attributes import NoLimits
 from streams.monitors.spc.course import Chart, Shown, Signalled
 from streams.monitors.spc.facts import Lite
-from streams.monitors.spc.kinds import Fitted, Point, at_sizes, drawn_center, fit, known_rules, points, rule_set, values
+from streams.monitors.spc.kinds import Fitted, Point, at_sizes, drawn_center, fit, known_rules, points, rule_set, scatter, values
 from streams.monitors.spc.rules import POINTS, RuleSignal, RulesState, rules_step
+
+SPREAD = "spread_1"
+
+
+class Walked(NamedTuple):
+    """The rules of a chart, and the one of the chart of scatter beside it."""
+
+    rules: RulesState = RulesState()
+    spread: RulesState = RulesState()
 
 
 class Judged(NamedTuple):
@@ -30,8 +39,8 @@ def append(one: CharacteristicV1, chart: Chart, history: Sequence[Lite], at_ms: 
     """The newest of `history` was published. Makes trial limits where they are due."""
     if chart.limits is None:
         return _first_limits(one, chart, history, at_ms)
-    rules, signals = _walk(one, chart.limits, chart.rules, history, start=len(history) - 1)
-    chart = replace(chart, rules=rules, standing=(*chart.standing, *signals))
+    walked, signals = _walk(one, chart.limits, Walked(chart.rules, chart.spread), history, start=len(history) - 1)
+    chart = replace(chart, **walked._asdict(), standing=(*chart.standing, *signals))
     return Judged(_shown(one, chart, history), opened=tuple(signals))
 
 
@@ -39,12 +48,12 @@ def again(one: CharacteristicV1, chart: Chart, history: Sequence[Lite]) -> Judge
     """A subgroup of `history` was corrected, or the limits are others: the rules run over all that is kept."""
     if chart.limits is None:
         return Judged(chart)
-    rules, signals = _walk(one, chart.limits, chart.base, history, start=0)
+    walked, signals = _walk(one, chart.limits, Walked(chart.base, chart.spread_base), history, start=0)
     before = {_name(signal) for signal in chart.standing}
     after = {_name(signal) for signal in signals}
     gone = tuple(signal for signal in chart.standing if _name(signal) not in after)
     fresh = tuple(signal for signal in signals if _name(signal) not in before)
-    chart = replace(chart, rules=rules, standing=tuple(signals))
+    chart = replace(chart, **walked._asdict(), standing=tuple(signals))
     return Judged(_shown(one, chart, history), opened=fresh, superseded=gone)
 
 
@@ -52,15 +61,16 @@ def forget(one: CharacteristicV1, chart: Chart, dropped: Lite) -> Chart:
     """The oldest subgroup is kept no longer."""
     if chart.limits is None:
         return chart
-    base, _ = _walk(one, chart.limits, chart.base, [dropped], start=0)
-    return replace(chart, base=base, standing=tuple(s for s in chart.standing if s.number != dropped.number))
+    (base, spread), _ = _walk(one, chart.limits, Walked(chart.base, chart.spread_base), [dropped], start=0)
+    standing = tuple(signal for signal in chart.standing if signal.number != dropped.number)
+    return replace(chart, base=base, spread_base=spread, standing=standing)
 
 
 def refit(one: CharacteristicV1, chart: Chart, history: Sequence[Lite], at_ms: int) -> Judged:
     """Trial limits anew, of all that is kept but the removed. Signals of the former limits stand no more. Raises NoLimits."""
     fitted = fit(one, history, chart.removed)
-    cleared = replace(chart, status="trial", approved_by=None, why=None, base=RulesState(), rules=RulesState(), standing=())
-    return _with(one, cleared, fitted, history, at_ms)._replace(superseded=chart.standing)
+    fresh = Chart(version=chart.version, removed=chart.removed, shown=chart.shown)
+    return _with(one, fresh, fitted, history, at_ms)._replace(superseded=chart.standing)
 
 
 def _shown(one: CharacteristicV1, chart: Chart, history: Sequence[Lite]) -> Chart:
@@ -89,25 +99,29 @@ def _with(one: CharacteristicV1, chart: Chart, fitted: Fitted, history: Sequence
 
 
 def _walk(
-    one: CharacteristicV1, limits: Fitted, state: RulesState, history: Sequence[Lite], start: int
-) -> tuple[RulesState, list[Signalled]]:
+    one: CharacteristicV1, limits: Fitted, state: Walked, history: Sequence[Lite], start: int
+) -> tuple[Walked, list[Signalled]]:
     """Rules over the subgroups from `start` on; those before are only named in patterns."""
     found: list[Signalled] = []
     past = [subgroup.number for subgroup in history[max(0, start - 2 * max(POINTS.values())) : start] if values(one, subgroup)]
+    rules, spread = state
     for subgroup in history[start:]:
+        scattered = scatter(one, limits, subgroup, rules.last)
         for point in points(one, limits, subgroup):
             past.append(subgroup.number)
-            state, signals = _step(one, state, point)
-            found += [_signalled(one, signal, point, past) for signal in signals]
-    return state, _unique(found)
+            rules, signals = rules_step(rules, point.scaled, known_rules(one))
+            found += [_signalled(_rule(one, signal), signal, point, past) for signal in signals]
+        if scattered is not None:
+            spread, signals = rules_step(spread, scattered.scaled, "nelson_1")
+            found += [_signalled(SPREAD, signal, scattered, past) for signal in signals]
+    return Walked(rules, spread), _unique(found)
 
 
-def _step(one: CharacteristicV1, state: RulesState, point: Point) -> tuple[RulesState, tuple[RuleSignal, ...]]:
-    return rules_step(state, point.scaled, known_rules(one))
+def _rule(one: CharacteristicV1, signal: RuleSignal) -> str:
+    return "probability" if rule_set(one) == "probability" else signal.rule
 
 
-def _signalled(one: CharacteristicV1, signal: RuleSignal, point: Point, past: Sequence[int]) -> Signalled:
-    rule = "probability" if rule_set(one) == "probability" else signal.rule
+def _signalled(rule: str, signal: RuleSignal, point: Point, past: Sequence[int]) -> Signalled:
     pattern = tuple(dict.fromkeys(past[-signal.points :]))
     return Signalled(past[-1], rule, signal.direction, pattern, point.value, point.z, signal.again)
 

@@ -62,7 +62,7 @@ class Shown(NamedTuple):
 class Chart:
     """version: limits made so far in this stage. base: the rules before the first subgroup that is kept; rules: after the last.
 
-    standing: signals of the kept subgroups.
+    spread_base, spread: the same of the chart of scatter. standing: signals of the kept subgroups.
     """
 
     limits: Fitted | None = None
@@ -74,6 +74,8 @@ class Chart:
     removed: tuple[tuple[int, str], ...] = ()
     base: RulesState = field(default_factory=RulesState)
     rules: RulesState = field(default_factory=RulesState)
+    spread_base: RulesState = field(default_factory=RulesState)
+    spread: RulesState = field(default_factory=RulesState)
     shown: Shown | None = None
     standing: tuple[Signalled, ...] = ()
 

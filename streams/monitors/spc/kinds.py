@@ -39,6 +39,7 @@ from streams.monitors.spc.variables import (
     location_limits,
     location_z,
     spread_limits,
+    spread_z,
 )
 
 _SIZES = 20
@@ -161,6 +162,28 @@ def _sampled(one: CharacteristicV1, limits: Fitted, sample: Sample) -> Point:
     if one.chart == "t":
         z = -z  # a short time is a high rate
     return Point(sample.mean, sample.n, z, z * K_SIGMA / one.k_sigma)
+
+
+def scatter(one: CharacteristicV1, limits: Fitted, subgroup: Lite, last: float | None) -> Point | None:
+    """On the chart of scatter that belongs to a chart of measurements. last: `scaled` of the point before, on the chart itself.
+
+    None on other charts, without a point before (i_mr) or a second value (xbar_s).
+    """
+    if one.of != "measurement":
+        return None
+    made = variable_limits(one, limits)
+    for sample in values(one, subgroup):
+        assert isinstance(sample, Sample)
+        size = _sampled(one, limits, sample).scaled
+        if one.chart == "i_mr" and last is not None and size is not None:
+            value = abs(size - last) * (one.k_sigma / K_SIGMA) * made.sigma
+        elif one.chart == "xbar_s" and sample.sd is not None:
+            value = sample.sd
+        else:
+            continue
+        z = spread_z(made, sample.n, value)
+        return Point(value, sample.n, z, z * K_SIGMA / one.k_sigma)
+    return None
 
 
 def attribute_limits(one: CharacteristicV1, limits: Fitted) -> AttributeLimits:

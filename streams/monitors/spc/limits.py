@@ -10,7 +10,7 @@ from schemas.spc import CharacteristicV1, LimitsV1, ProvenanceV1, RemovedV1, Sig
 from streams.monitors.spc.course import Chart, Course, Output, Signalled, Where
 from streams.monitors.spc.facts import subgroup_id
 from streams.monitors.spc.kinds import Fitted, at_sizes, rule_set, size_of, spread, values
-from streams.monitors.spc.run_length import in_control
+from streams.monitors.spc.run_length import in_control, spread_in_control
 
 _MOST = 500
 
@@ -26,7 +26,8 @@ def limits_output(
     limits, stage_id, history = chart.limits, course.stage_id, course.history_of(one)
     assert limits is not None
     sizes = [size_of(value) for subgroup in history for value in values(one, subgroup)]
-    scatter = spread(one, limits, round(max(sizes, default=2)))
+    largest = round(max(sizes, default=2))
+    scatter = spread(one, limits, largest)
     message = LimitsV1(
         limits_id=limits_id(where, stage_id, one.name, chart.version),
         **where._asdict(),
@@ -47,6 +48,7 @@ def limits_output(
         provenance=_provenance(where, stage_id, chart, limits),
         rule_set=rule_set(one),
         arl0_subgroups=in_control(one, limits, sizes, course.history),
+        spread_arl0_subgroups=None if scatter is None else spread_in_control(one, largest),
     )
     return Output(f"{message.limits_id}/{status}", message.limits_id, message)
 

@@ -29,3 +29,11 @@ def in_control(one: CharacteristicV1, limits: Fitted, sizes: Sequence[float], hi
         points = gaps_of(limits).arl0 if one.chart == "g" else arl_times(rules, k_sigma=one.k_sigma)
         found = points * len(history) / gaps
     return found if math.isfinite(found) else None
+
+
+def spread_in_control(one: CharacteristicV1, size: int) -> float | None:
+    """The same of the chart of scatter, at this size of subgroups; None where no false signal can come."""
+    from streams.monitors.spc.arl_spread import arl_deviation, arl_moving_range  # as above
+
+    found = arl_deviation(size, one.k_sigma) if one.chart == "xbar_s" else arl_moving_range(one.k_sigma)
+    return found if math.isfinite(found) else None

@@ -40,8 +40,9 @@ def course_chart(course: Course, begin: datetime, end: datetime, zone: str) -> C
 
 
 def rules(names: Sequence[str]) -> str:
-    """`nelson_1` -> `rule 1`; nothing for none."""
-    return "rule " + ", ".join(sorted({name.rpartition("_")[2] for name in names})) if names else ""
+    """`nelson_1` -> `rule 1`, `spread_1` -> `spread`; nothing for none."""
+    of_set = sorted({name.rpartition("_")[2] for name in names if name != "spread_1"})
+    return ", ".join([*(["rule " + ", ".join(of_set)] if of_set else []), *(["spread"] if "spread_1" in names else [])])
 
 
 def _time_axis(times: Sequence[float], begin: datetime, end: datetime, zone: str) -> Axis:
