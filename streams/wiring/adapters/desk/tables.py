@@ -70,6 +70,7 @@ OUTGOING = Table(
     Column("value", LargeBinary, nullable=True),
     _text("headers"),
     _us("made_us"),
+    sqlite_autoincrement=True,  # a number is never given again, not even when the table was empty
 )
 STEPS = Table("steps", META, _text("place", key=True), _text("before", key=True), _text("after"), _text("data"), _us("made_us"))
 DOCKETS = Table(
