@@ -74,6 +74,10 @@ class Queue:
         if len(self._heap) > 2 * len(self._waiting) + WINDOW:
             self._tidy()
 
+    def get(self, inspection: str) -> Waiting | None:
+        found = self._waiting.get(inspection)
+        return None if found is None else found[1]
+
     def remove(self, inspection: str) -> None:
         """Answered, or no longer open. One that is not there is none to remove."""
         self._waiting.pop(inspection, None)

@@ -70,7 +70,7 @@ class Desk:
 
     def follow(self) -> None:
         """The reviews learn what the database holds."""
-        feed = Feed(self.ports.questions, self.ports.reviews.room)
+        feed = Feed(self.ports.questions, self.ports.reviews.room, self.ports.embeddings)
         while feed.turn(self.now):
             pass
 

@@ -6,15 +6,17 @@ still is found by the round through all that is open, which never ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from streams.review.queue import Floats
 from streams.wiring.console.waiting import Room
 
 PAGE = 1000
 OVERLAP_US = 10_000_000
 REST = timedelta(seconds=60)
+MOST_SEARCHES = 20
 
 
 class Log(Protocol):
@@ -25,11 +27,18 @@ class Log(Protocol):
     def newest_us(self) -> int: ...
 
 
-class Feed:
-    """`turn` as often as one likes, in one thread."""
+class Looks(Protocol):
+    """How parts look. All raise Unavailable."""
 
-    def __init__(self, log: Log, room: Room, page: int = PAGE) -> None:
-        self._log, self._room, self._page = log, room, page
+    def sketches(self, inspections: Sequence[str]) -> Mapping[str, Floats]: ...
+    def novelty(self, inspection: str) -> float | None: ...
+
+
+class Feed:
+    """`turn` as often as one likes, in one thread. looks: None: nobody knows."""
+
+    def __init__(self, log: Log, room: Room, looks: Looks | None = None, page: int = PAGE) -> None:
+        self._log, self._room, self._looks, self._page = log, room, looks, page
         self._since: tuple[int, str] | None = None
         self._beyond = ""
         self._rest_until: datetime | None = None
@@ -45,6 +54,7 @@ class Feed:
         assert self._since is not None
         rows = self._log.changed(*self._since, self._page)
         self._room.see(rows)
+        self._teach([row.inspection for row in rows])
         if len(rows) == self._page:
             self._since = (rows[-1].decided_us, rows[-1].inspection)
             return True
@@ -57,8 +67,17 @@ class Feed:
             return False
         rows = self._log.opened(self._beyond, self._page)
         self._room.see(rows)
+        self._teach([row.inspection for row in rows])
         self._beyond = rows[-1].inspection if len(rows) == self._page else ""
         self._rest_until = None if self._beyond else now + REST
         if not self._beyond:
             self._room.loading = False
         return bool(self._beyond) and self._room.loading
+
+    def _teach(self, inspections: Sequence[str]) -> None:
+        """Distances to what is labelled cost a search each: a few a turn, the others count as the middle between near and far."""
+        if self._looks is None or not (unseen := self._room.unseen(inspections)):
+            return
+        for n, (inspection, sketch) in enumerate(self._looks.sketches(unseen).items()):
+            novelty = self._looks.novelty(inspection) if n < MOST_SEARCHES else None
+            self._room.teach(inspection, sketch, 1.0 if novelty is None else novelty)

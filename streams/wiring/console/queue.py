@@ -5,9 +5,10 @@ With its script the page puts the next part in place of the last one; without it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from schemas.common import Disposition
 from schemas.label import Answer, Opinion
 from schemas.policy import PolicyV1
 from schemas.taxonomy import TaxonomyV1
+from streams.fates import Unavailable
 from streams.review import words
 from streams.wiring.console.inspection import Picture, pictures
 from streams.wiring.console.ports import Ask
@@ -26,6 +28,7 @@ MOST_WHY, MOST_DIGITS = 2000, 9
 SCRIPTED = "x-part"
 OPINIONS: tuple[Opinion, ...] = get_args(Opinion)
 NEW, KEYS = "new", "123456789"
+MOST_LIKE = 4
 _FAULTS = {
     "closed": "This part was decided meanwhile. Nothing was changed.",
     "gone": "Nothing is known of this part any more. Nothing was changed.",
@@ -52,8 +55,18 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Like:
+    """A labelled part that looks like this one. url: of its small image; said: the class, or good."""
+
+    url: str
+    inspection: str
+    said: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One part as the page shows it. others: what was said of it, where an engineer decides."""
+    """One part as the page shows it. opinions: what was said of it, where an engineer decides. likes: the nearest first."""
 
     held: Held
     pictures: tuple[Picture, ...]
@@ -61,6 +74,7 @@ class Shown:
     unnamed: tuple[Choice, ...]
     p_value: float | None
     opinions: tuple[Any, ...] = ()
+    likes: tuple[Like, ...] = ()
 
 
 def show(ask: Ask) -> Response:
@@ -106,8 +120,9 @@ def _shown(ask: Ask, said: str, *, fault: bool = False, first: str | None = None
 def _part(ask: Ask, held: Held) -> Shown:
     policy, taxonomy = ask.ports.reviews.rules(held.part)
     found = ask.ports.questions.inspected(held.inspection)
+    names = {one.id: one.name for one in taxonomy.classes} if taxonomy is not None else {}
     shares = {} if held.blind or found is None else _shares(found)
-    views = () if found is None else tuple(pictures(ask, found))
+    views: tuple[Picture, ...] = () if found is None else tuple(pictures(ask, found))
     return Shown(
         held=held,
         pictures=tuple(map(_bare, views)) if held.blind else views,
@@ -115,6 +130,7 @@ def _part(ask: Ask, held: Held) -> Shown:
         unnamed=tuple(_unnamed(policy)),
         p_value=None if held.blind else held.part.p_value,
         opinions=held.contested,
+        likes=() if held.blind else _likes(ask, held, views, names),
     )
 
 
@@ -126,9 +142,32 @@ def _bare(picture: Picture) -> Picture:
 def _images(ask: Ask, held: Held) -> tuple[str, ...]:
     """What the browser fetches while the person still looks at another part."""
     found = ask.ports.questions.inspected(held.inspection)
-    views = () if found is None else pictures(ask, found)
-    heat = () if held.blind else tuple(one.heat_url for one in views if one.heat_url)
-    return (*(one.image_url for one in views if one.kind), *heat)
+    views: Sequence[Picture] = () if found is None else pictures(ask, found)
+    images = tuple(one.image_url for one in views if one.kind)
+    if held.blind:
+        return images
+    likes = (one.url for one in _likes(ask, held, views, {}))
+    return (*images, *(one.heat_url for one in views if one.heat_url), *likes)
+
+
+def _likes(ask: Ask, held: Held, views: Sequence[Picture], names: Mapping[str, str]) -> tuple[Like, ...]:
+    """Of the strangest view. A help that is away is none that anybody waits for."""
+    strangest = min(views, key=lambda one: 1.0 if one.p_value is None else one.p_value, default=None)
+    if ask.ports.embeddings is None or strangest is None:
+        return ()
+    try:
+        found = ask.ports.embeddings.similar(held.inspection, strangest.view, MOST_LIKE)
+    except Unavailable:
+        return ()
+    return tuple(
+        Like(
+            url=f"/inspection/thumbnail?{urlencode({'id': one.inspection, 'view': one.view})}",
+            inspection=one.inspection,
+            said=names.get(one.label or "", one.label or ("good" if one.answer == "good" else "no name yet")),
+            similarity=one.similarity,
+        )
+        for one in found
+    )
 
 
 def _shares(found: Any) -> dict[str, float]:

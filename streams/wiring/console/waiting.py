@@ -6,8 +6,8 @@ Passes drawn for audit wait apart: they are mixed in. Parts where no two agree w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -17,7 +17,6 @@ from streams.review.queue import Floats, Kind, Queue, Waiting, kind_of
 
 _PAUSE = timedelta(seconds=5)
 _PATIENCE = 5  # turns that a part may wait for its evidence, which comes from another topic
-Teaches = Callable[[str], tuple[Floats | None, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +62,9 @@ class Counts:
 
 
 class Room:
-    """May be used from any thread. teaches: inspection -> (sketch, distance to the nearest labelled part)."""
+    """May be used from any thread."""
 
-    def __init__(self, teaches: Teaches = lambda _: (None, 0.0)) -> None:
-        self._teaches = teaches
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._reviews, self._audits = Queue(), Queue()
         self._contested: dict[str, None] = {}
@@ -110,7 +108,6 @@ class Room:
             self._forget(part.inspection)
 
     def _add(self, one: Open) -> None:
-        sketch, novelty = (None, 0.0) if one.audit else self._teaches(one.inspection)
         queue = self._audits if one.audit else self._reviews
         queue.add(
             Waiting(
@@ -119,10 +116,21 @@ class Room:
                 due_ms=one.due_ms,
                 p_value=one.p_value,
                 uncertainty=one.uncertainty,
-                novelty=novelty,
-                sketch=sketch,
             )
         )
+
+    def unseen(self, inspections: Iterable[str]) -> list[str]:
+        """Those of them that wait, and of which nobody has said how they look."""
+        with self._lock:
+            found = [self._reviews.get(one) for one in inspections]
+        return [one.inspection for one in found if one is not None and one.sketch is None]
+
+    def teach(self, inspection: str, sketch: Floats, novelty: float) -> None:
+        """How it looks, and how far that is from everything labelled (0 to 2)."""
+        with self._lock:
+            one = self._reviews.get(inspection)
+            if one is not None:
+                self._reviews.add(replace(one, sketch=sketch, novelty=novelty))
 
     def __contains__(self, inspection: str) -> bool:
         return inspection in self._reviews or inspection in self._audits or inspection in self._contested

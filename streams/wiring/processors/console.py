@@ -94,7 +94,7 @@ class Console:
             intake = Intake(store, embeddings, Stands(questions))
             self._follower = stack.enter_context(Follower(self._client, intake))
             ports = self._ports(questions, embeddings, images, outgoing, reach)
-            feed, keep = Feed(questions, ports.reviews.room), timedelta(days=self._settings.database_days)
+            feed, keep = Feed(questions, ports.reviews.room, embeddings), timedelta(days=self._settings.database_days)
             stack.enter_context(Following(feed, ports.reviews, Dockets(self._desk), keep))
             self._closing = ports.closing
             self._welcome(ports)

@@ -87,6 +87,11 @@ class Embeddings:
         mine = sorted(self._store.of([inspection]), key=lambda one: (one.p_value, one.view))
         return mine[0].sketch if mine else None
 
+    def sketches(self, inspections: Sequence[str]) -> dict[str, Floats]:
+        """As `sketch`, of many at once; without those that are not kept."""
+        found = sorted(self._store.of(inspections), key=lambda one: (one.inspection, one.p_value, one.view), reverse=True)
+        return {one.inspection: one.sketch for one in found}
+
     def novelty(self, inspection: str) -> float | None:
         """How far its most novel view is from everything labelled: 1 - cosine, 2 where nothing is; None: it is not kept."""
         mine = self._store.of([inspection])

@@ -37,6 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Desk
     """A console on loopback, and its address."""
     with console(tmp_path_factory.mktemp("console")) as desk, socket.create_server(("127.0.0.1", 0)) as listening:
         desk.user("admin", "chief")
+        desk.follow()
         server = uvicorn.Server(uvicorn.Config(application(desk.ports), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -99,3 +100,94 @@ def test_counts_come_by_themselves(page: Page, served: tuple[str, Desk]) -> None
     finally:
         served[1].now = served[1].now.replace(year=2026)
     assert before == "120"
+
+
+def part_of(page: Page) -> str:
+    return page.locator("#part input[name=inspection]").input_value()
+
+
+def press(page: Page, key: str) -> None:
+    """One key, and the page is ready for the next one."""
+    before = int(page.locator("#queue").get_attribute("data-ready") or 0)
+    page.keyboard.press(key)
+    expect(page.locator(f"#queue[data-ready='{before + 1}']")).to_be_attached(timeout=10_000)
+
+
+def open_queue(page: Page) -> str:
+    page.goto("/queue")
+    expect(page.locator("#queue[data-ready]")).to_be_attached(timeout=10_000)
+    return part_of(page)
+
+
+def test_one_key_decides_one_takes_back_and_what_happened_is_said(page: Page) -> None:
+    first = open_queue(page)
+    press(page, "g")
+    assert part_of(page) != first
+    assert page.locator("#said").inner_text() == "Good: it passes."
+    assert page.evaluate("document.activeElement.id") == "what"
+    second = part_of(page)
+    press(page, "2")
+    assert page.locator("#said").inner_text() == "scratch: rework."
+    press(page, "z")
+    assert part_of(page) == second
+    assert page.locator("#said").inner_text() == "Taken back: here it is again."
+    assert faults(page) == []
+    press(page, "n")
+    assert page.locator("#said").inner_text() == "New kind of defect: scrap."
+
+
+def test_a_key_held_down_or_struck_twice_decides_one_part(page: Page, served: tuple[str, Desk]) -> None:
+    open_queue(page)
+    left = served[1].ports.reviews.room.counts("chief").left
+    page.keyboard.down("g")
+    page.keyboard.down("g")
+    page.keyboard.press("1")
+    expect(page.locator("#queue[data-ready='2']")).to_be_attached(timeout=10_000)
+    page.keyboard.up("g")
+    assert served[1].ports.reviews.room.counts("chief").left == left - 1
+
+
+def test_buttons_do_what_keys_do_and_keys_with_modifiers_are_the_browsers(page: Page) -> None:
+    first = open_queue(page)
+    page.keyboard.press("Control+g")
+    assert part_of(page) == first
+    page.get_by_role("button", name="Good").click()
+    expect(page.locator("#said")).to_have_text("Good: it passes.", timeout=10_000)
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator("#said")).to_have_text("Taken back: here it is again.", timeout=10_000)
+    assert part_of(page) == first
+
+
+def test_an_overlay_that_was_switched_off_stays_off(page: Page) -> None:
+    open_queue(page)
+    for _ in range(20):
+        if page.locator(".toggle[id^=heat]").count():
+            break
+        press(page, "s")
+    heat = page.locator("image.heat").first
+    expect(heat).to_be_visible()
+    page.keyboard.press("h")
+    expect(heat).to_be_hidden()
+    press(page, "s")
+    press(page, "z" if page.locator("[data-key=z]").count() else "s")
+    assert not page.locator(".toggle[id^=heat]:checked").count()
+    page.keyboard.press("h")
+
+
+def test_the_keys_are_on_the_page(page: Page) -> None:
+    open_queue(page)
+    assert not page.locator(".keys dl").is_visible()
+    page.keyboard.press("?")
+    assert page.locator(".keys dl").is_visible()
+    assert faults(page) == []
+
+
+def test_an_answer_that_the_console_did_not_get_is_not_taken_for_given(page: Page) -> None:
+    first = open_queue(page)
+    page.route("**/queue/answer", lambda route: route.abort())
+    page.keyboard.press("g")
+    expect(page.locator("#said")).to_contain_text("was not recorded", timeout=10_000)
+    page.unroute("**/queue/answer")
+    assert part_of(page) == first
+    press(page, "g")
+    assert page.locator("#said").inner_text() == "Good: it passes."
