@@ -26,6 +26,7 @@ from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.dockets import Dockets
+from streams.wiring.adapters.desk.model_sets import ModelSets
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
@@ -39,7 +40,7 @@ from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import Reviews
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
-from streams.wiring.processors.console import Thresholds
+from streams.wiring.processors.console import Thresholds, fits_with
 from tests.helpers.database import fresh_engine, write
 from tests.helpers.evidence_log import T0_MS
 from tests.helpers.history import history
@@ -147,6 +148,8 @@ def console(
         sessions=sessions,
         outgoing=outgoing,
         taxonomies=Taxonomies(desk_engine),
+        model_sets=ModelSets(desk_engine),
+        fits=fits_with(questions),
         embeddings=embeddings,
         read_image=read_image,
         thumbnails=Thumbnails(read_image, thumbnail),

@@ -12,7 +12,19 @@ from typing import Literal
 from starlette.responses import Response
 
 from schemas.label import Role
-from streams.wiring.console import class_acts, classes, inspection, lines, login, models, pictures, queue, thumbnails, users
+from streams.wiring.console import (
+    class_acts,
+    classes,
+    inspection,
+    lines,
+    login,
+    model_acts,
+    models,
+    pictures,
+    queue,
+    thumbnails,
+    users,
+)
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.reviews import REVIEWERS
 
@@ -58,6 +70,9 @@ PAGES: tuple[Page, ...] = (
     Page(path="/classes/accept", act="accept a proposed class", may=classes.MAY_CHANGE, handler=class_acts.accept, method="POST"),
     Page(path="/classes/reject", act="reject a proposed class", may=classes.MAY_CHANGE, handler=class_acts.reject, method="POST"),
     Page(path="/models", act="look at the models", may=ALL, handler=models.show, menu="Models"),
+    Page(path="/models/report", act="look at a candidate's page", may=ALL, handler=model_acts.report),
+    Page(path="/models/promote", act="promote models", may=models.MAY_PROMOTE, handler=model_acts.promote, method="POST"),
+    Page(path="/models/roll-back", act="roll models back", may=models.MAY_PROMOTE, handler=model_acts.roll_back, method="POST"),
     Page(path="/users", act="see the users", may=ADMIN, handler=users.show, menu="Users"),
     Page(path="/users/add", act="add a user", may=ADMIN, handler=users.add, method="POST"),
     Page(path="/users/role", act="give a role", may=ADMIN, handler=users.give_role, method="POST"),

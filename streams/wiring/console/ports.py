@@ -14,6 +14,7 @@ from starlette.responses import Response
 from schemas.common import ImageRef
 from schemas.envelope import Record
 from schemas.label import Answer, Role
+from schemas.model_set import ModelSetV1
 from schemas.taxonomy import TaxonomyV1
 from streams.review.queue import Floats
 from streams.wiring.console.reviews import Reviews
@@ -112,6 +113,12 @@ class Taxonomies(Protocol):
     def decided(self, product: str) -> frozenset[str]: ...
 
 
+class ModelSets(Protocol):
+    """What an engineer puts in force here. Raises Unavailable."""
+
+    def put_in_force(self, models: ModelSetV1, *, who: str, why: str, now: datetime) -> None: ...
+
+
 class Thumbnails(Protocol):
     """side_px: of the longer side. of: JPEG. Raises Unprocessable as reading an image does, or as it is none; Unavailable."""
 
@@ -177,6 +184,7 @@ class Ports:
     """read_image raises Unprocessable (image_gone, ...) and Unavailable. threshold: (policy, model set, view) -> the score above
     which that view is anomalous; None: there is none, or it is not known.
 
+    fits: (policy, model set) -> why they can judge nothing together, and what only one of them knows.
     secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
     Kafka answers. provider: where people can log in without a password of ours; newcomer: the role of whom only it knows, None:
     an admin adds them first. embeddings: None: they are kept nowhere. closing: set when the process ends, so that streams of
@@ -188,6 +196,8 @@ class Ports:
     sessions: Sessions
     outgoing: Outgoing
     taxonomies: Taxonomies
+    model_sets: ModelSets
+    fits: Callable[[str, str], tuple[Sequence[str], Sequence[str]]]
     read_image: Callable[[ImageRef], bytes]
     thumbnails: Thumbnails
     threshold: Callable[[str | None, str | None, str], float | None]

@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,7 +21,7 @@ import uvicorn
 
 from streams.capture.image import thumbnail
 from streams.fates import Unavailable
-from streams.judgement.rules import rules_of
+from streams.judgement.rules import mismatch, rules_of, unruled
 from streams.settings import Settings
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.connection import database_url, open_engine
@@ -29,6 +29,7 @@ from streams.wiring.adapters.database.rows import micros
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.courier import Courier
 from streams.wiring.adapters.desk.dockets import Dockets
+from streams.wiring.adapters.desk.model_sets import ModelSets
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
@@ -144,6 +145,8 @@ class Console:
             sessions=Sessions(self._desk),
             outgoing=outgoing,
             taxonomies=Taxonomies(self._desk),
+            model_sets=ModelSets(self._desk),
+            fits=fits_with(questions),
             embeddings=embeddings,
             read_image=images.read_now,
             thumbnails=Thumbnails(images.read_now, thumbnail),
@@ -235,6 +238,16 @@ class Thresholds:
         if pair is None:
             raise KeyError(policy)
         return rules_of(*pair).thresholds
+
+
+def fits_with(questions: Questions) -> Callable[[str, str], tuple[Sequence[str], Sequence[str]]]:
+    """For `Ports.fits`; a version that the sink has not stored yet says so."""
+
+    def fits(policy: str, model_set: str) -> tuple[Sequence[str], Sequence[str]]:
+        pair = questions.pair(policy, model_set)
+        return (["the policy in force is not in the database yet"], []) if pair is None else (mismatch(*pair), unruled(*pair))
+
+    return fits
 
 
 def _provider(settings: Settings) -> Provider | None:
