@@ -38,8 +38,15 @@ class Columns:
     odd: NDArray[np.bool_]
 
 
+def numbers(classes: int) -> int:
+    """How many numbers `crossings` has for so many classes: all of them are below it."""
+    return 4 * (2 * classes + 4)
+
+
 def crossings(rules: Rules, columns: Columns, due_us: Ints) -> Ints:
-    """One number a row; equal numbers of one view mean that `would` cannot tell them apart."""
+    """One number a row; equal numbers of one view mean that `would` cannot tell them apart. They mean the same in all calls
+    with the same rules and classes.
+    """
     strange = _strange(rules, columns, due_us)
     kind, sized = _kinds(rules, columns, due_us)
     found = strange * (2 * len(columns.classes) + 4) + kind

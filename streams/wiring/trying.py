@@ -20,7 +20,7 @@ from schemas.common import Disposition, Stage
 from schemas.evidence import InstanceV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
-from streams.judgement.crossings import ALONE, Columns, crossings
+from streams.judgement.crossings import ALONE, Columns, crossings, numbers
 from streams.judgement.retained import Retained, SeenView, Would, would
 from streams.judgement.rules import Rules, rules_of
 from streams.judgement.trial import Change, Trial, count
@@ -78,11 +78,15 @@ class _Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """own: what the parts were judged by; new: the policy that is tried. answers: of kinds of parts seen so far."""
+    """own: what the parts were judged by; new: the policy that is tried. answers: of kinds of parts seen so far, in any stretch.
+
+    views: a number for each view's name, the same in every stretch: a kind is made of these.
+    """
 
     own: Rules
     new: Rules
     answers: Answers = field(default_factory=dict)
+    views: dict[str, int] = field(default_factory=dict)
 
 
 class _Group:
@@ -138,7 +142,10 @@ class _Group:
         return would(self._pair.own, kept, self._pair.own), would(self._pair.new, kept, self._pair.own)
 
     def _crossed(self) -> list[int]:
-        """Of every view: one number for its name and its crossings under both sets of rules; ALONE: to be judged by itself."""
+        """Of every view: one number for its name and its crossings under both sets of rules; ALONE: to be judged by itself.
+
+        Equal numbers of one pair mean the same in every stretch.
+        """
         kept = self._kept
         if not kept.part:
             return []
@@ -152,7 +159,9 @@ class _Group:
             crossings(rules, columns, announced + np.round(seconds * 1000).astype(np.int64) * 1000)
             for rules, seconds in ((self._pair.own, within_s), (self._pair.new, new_s))
         )
-        both = (columns.view * (1 + own.max()) + own) * (1 + new.max()) + new
+        known, size = self._pair.views, numbers(len(columns.classes))
+        named = np.array([known.setdefault(view, len(known)) for view in views])[columns.view]
+        both = (named * size + own) * size + new
         return cast(list[int], np.where((own == ALONE) | (new == ALONE), ALONE, both).tolist())
 
 

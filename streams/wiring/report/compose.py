@@ -110,7 +110,7 @@ def compose(facts: Facts) -> Report:
         defects=defects(facts.counts, facts.counts_before),
         truths=known,
         escapes=escaped,
-        rates=defect_rates(made, known, escaped, facts.results),
+        rates=defect_rates(known, escaped, facts.results),
         process=process(published, window),
         baselines=baselines(facts.baselines, facts.judged_under),
         drift=drift(facts.drift),

@@ -18,7 +18,7 @@ from streams.monitors.spc.true_rate import Audit, Proof, Rate, audited_rate, lan
 from streams.review import escape_bound
 from streams.review.agreement import Kappa, cohen, crossed
 from streams.wiring.adapters.database.ask_report import First, Known, Passes, Twice
-from streams.wiring.report.production import DISPOSITIONS, Production
+from streams.wiring.report.production import DISPOSITIONS
 
 _REJECTS = ("rework", "scrap", "review")
 _ANSWERS = ("good", "defect", "unsure")
@@ -61,6 +61,8 @@ class Escapes:
     waiting: drawn and not answered; high takes all of them for bad, low for good. method: `clopper_pearson` where every pass
     was drawn with one probability, `betting` (review/escape_bound.py, one-sided) where there are several; no claim, so 0 and 1:
     `none` where nothing was answered, `unequal` where it is not known with which of several an answered pass was drawn.
+    share: of bad parts among passes, each one found weighed by 1 / its probability (D. Horvitz, D. Thompson, J. Am. Stat. Assoc.
+    47 (1952) 663); None where nothing is claimed.
     """
 
     product: str
@@ -70,6 +72,7 @@ class Escapes:
     waiting: int
     bad: int
     method: Method
+    share: float | None
     low: float
     high: float
     claimed: bool
@@ -77,7 +80,8 @@ class Escapes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefectRate:
-    """apparent: rework and scrap of pass, rework and scrap. proof: challenge parts of the window, painted ones left out.
+    """apparent: rework, scrap and review of these and pass, as the policy said before anybody looked: challenge parts, which show
+    how the policy errs, count as caught by the same. proof: challenge parts of the window, painted ones left out.
 
     corrected: Lang and Reiczigel's estimate and interval; rogan_gladen: the plain estimate. audited: from reviewed rejects and
     the audit of passes. why: what is missing where one is None.
@@ -143,11 +147,12 @@ def _escapes(product: str, rows: Sequence[Passes]) -> Escapes:
     answered = sum(one.n for one in drawn if one.bad is not None)
     bad, n, passed = sum(one.n for one in drawn if one.bad), sum(one.n for one in drawn), sum(one.n for one in rows)
     method = _method(rows, answered)
-    low, high = 0.0, 1.0
+    value, low, high = None, 0.0, 1.0
     if method == "clopper_pearson":
-        low, high = exact_share(bad, n).low, exact_share(bad + n - answered, n).high
+        value, low, high = bad / answered, exact_share(bad, n).low, exact_share(bad + n - answered, n).high
     if method == "betting":
         low, high = bad / passed, _bet(rows)
+        value = min(high, sum(one.n / one.probability for one in drawn if one.bad and one.probability) / passed)
     return Escapes(
         product=product,
         passes=passed,
@@ -156,6 +161,7 @@ def _escapes(product: str, rows: Sequence[Passes]) -> Escapes:
         waiting=n - answered,
         bad=bad,
         method=method,
+        share=value,
         low=low,
         high=high,
         claimed=method in ("clopper_pearson", "betting"),
@@ -189,20 +195,16 @@ def _bet(rows: Sequence[Passes]) -> float:
 
 
 def defect_rates(
-    made: Production, truth: Sequence[Truth], escaped: Sequence[Escapes], results: Iterable[ChallengeResultV1]
+    truth: Sequence[Truth], escaped: Sequence[Escapes], results: Iterable[ChallengeResultV1]
 ) -> tuple[DefectRate, ...]:
     proofs = _proofs(results)
     audits = {one.product: one for one in escaped}
-    known = {one.product: one for one in truth}
-    products = sorted({row.product for row in made.rows})
-    return tuple(_rate(product, made, proofs.get(product), known.get(product), audits.get(product)) for product in products)
+    return tuple(_rate(one, proofs.get(one.product), audits.get(one.product)) for one in truth)
 
 
-def _rate(product: str, made: Production, proof: Proof | None, truth: Truth | None, audit: Escapes | None) -> DefectRate:
-    rows = [row.counts for row in made.rows if row.product == product]
-    rejects = sum(row["rework"] + row["scrap"] for row in rows)
-    n = rejects + sum(row["pass"] for row in rows)
-    apparent, why = share(rejects, n), []
+def _rate(truth: Truth, proof: Proof | None, audit: Escapes | None) -> DefectRate:
+    n = truth.rejects + sum(row.n for row in truth.rows if row.first == "pass")
+    apparent, why = share(truth.rejects, n), []
     plain, corrected = None, None
     if proof is None or not proof.bad or not proof.good:
         why.append("no correction for a fallible inspection: it needs answered challenge parts, defects and good ones")
@@ -210,14 +212,14 @@ def _rate(product: str, made: Production, proof: Proof | None, truth: Truth | No
         plain = (
             None if apparent.value is None else rogan_gladen(apparent.value, proof.caught / proof.bad, proof.passed / proof.good)
         )
-        corrected = lang_reiczigel(rejects, n, proof)
+        corrected = lang_reiczigel(truth.rejects, n, proof)
         if corrected is None:
             why.append("no correction: the challenge parts show no better than a coin, or nothing was inspected")
     audited = _audited(truth, audit)
     if audited is None:
         why.append("no audited rate: it needs every part that was not passed looked at, and audited passes all answered")
     return DefectRate(
-        product=product,
+        product=truth.product,
         apparent=apparent,
         proof=proof,
         rogan_gladen=plain,
@@ -227,9 +229,11 @@ def _rate(product: str, made: Production, proof: Proof | None, truth: Truth | No
     )
 
 
-def _audited(truth: Truth | None, audit: Escapes | None) -> Rate | None:
-    if truth is None or audit is None or not truth.all_looked or not audit.claimed or audit.waiting:
+def _audited(truth: Truth, audit: Escapes | None) -> Rate | None:
+    if audit is None or not truth.all_looked or not audit.claimed or audit.waiting:
         return None
+    if audit.method == "betting":
+        return _weighed(truth, audit)
     counted = Audit(
         rejects=truth.rejects,
         confirmed=truth.true_rejects.events,
@@ -239,6 +243,13 @@ def _audited(truth: Truth | None, audit: Escapes | None) -> Rate | None:
     )
     found = audited_rate(counted)
     return None if found is None else found[0]
+
+
+def _weighed(truth: Truth, audit: Escapes) -> Rate:
+    """Where passes were drawn with several probabilities. Certain below (what was found), 95 % above: at least 95 % in all."""
+    ends = (audit.share or 0.0, audit.low, audit.high)
+    value, low, high = ((truth.true_rejects.events + audit.passes * end) / (truth.rejects + audit.passes) for end in ends)
+    return Rate(value=value, low=low, high=high)
 
 
 def _proofs(results: Iterable[ChallengeResultV1]) -> dict[str, Proof]:

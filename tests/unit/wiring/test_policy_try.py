@@ -10,15 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from typer.testing import CliRunner, Result
 
+from schemas.common import Message
 from schemas.policy import PolicyV1
 from schemas.verdict import VerdictV1
 from streams.__main__ import application
+from streams.judgement.trial import Trial
+from streams.wiring.adapters.database import ask_monitors
+from streams.wiring.adapters.database.ask_evidence import stretches
+from streams.wiring.adapters.database.connection import reading
+from streams.wiring.adapters.database.scope import Scope
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.commands.policy_file import dump_policy
+from streams.wiring.trying import Versions, try_policy
 from tests.helpers.database import fresh_engine, write
-from tests.helpers.history import RULES, history
+from tests.helpers.evidence_log import T0_MS, Published, appended, log_of, play
+from tests.helpers.history import RULES, history, part, version
+from tests.helpers.judgement import announced, anomaly, classification, model_set, policy
 
 N = 120
 ALL = ("--window", "2026-01-05T00:00:00Z..2026-01-06T00:00:00Z")
@@ -127,3 +137,45 @@ def test_what_cannot_be_tried_is_said(folder: Path, tmp_path: Path) -> None:
     (folder / "verdictline.db").rename(folder / "gone.db")
     missing = try_(file, *ALL)
     assert (missing.exit_code, "no database yet" in missing.output) == (1, True)
+
+
+@pytest.mark.parametrize("later", ["rework", "review"])
+def test_parts_of_two_stations_are_not_taken_for_each_other(tmp_path: Path, later: str) -> None:
+    """Scratches at one station, dents and a good part at the other: in each stretch of parts they are the only strange kind."""
+    own, new = _kinds(0.5, 0.9, later), _kinds(0.9, 0.5, later)
+    seen = [(n, BOTH[0], {"good": 0.15, "dent": 0.15, "scratch": 0.7}) for n in range(1, 11)]
+    seen += [(n, BOTH[1], {"good": 0.15, "dent": 0.7, "scratch": 0.15}) for n in range(11, 21)]
+    seen += [(21, BOTH[1], {"good": 0.9, "dent": 0.05, "scratch": 0.05})]
+    log = log_of(one for n, station, shares in seen for one in _strange_part(n, station, shares, own))
+    outputs, _ = play(log, Published(own, KINDS))
+    verdicts = [appended(one, i, T0_MS + 60_000) for i, one in enumerate(r for r in outputs if r.topic == "verdict.v1")]
+    engine = fresh_engine(None, tmp_path)
+    write(Store(engine), [*(appended(version(one), 0, T0_MS) for one in (own, KINDS)), *log, *verdicts])
+    with reading(engine) as connection:
+        whole, first, second = (_tried(connection, new, stations) for stations in ((), BOTH[:1], BOTH[1:]))
+    engine.dispose()
+    assert whole.moves == first.moves + second.moves
+    assert second.moves == Counter({(later, "review"): 10}) + Counter({("review", "review"): 1})
+
+
+BOTH = ("plant/line-1/cam-1", "plant/line-1/cam-2")
+KINDS = model_set("anomaly", "classification")
+
+
+def _kinds(dent: float, scratch: float, dents: str) -> PolicyV1:
+    """An accepted scratch is scrap, an accepted dent what is asked."""
+    good = {"threshold": 0.6, "disposition": "pass"}
+    dented, scratched = {"threshold": dent, "disposition": dents}, {"threshold": scratch, "disposition": "scrap"}
+    return policy(title=f"{dent:g} and {scratch:g}", classes={"good": good, "dent": dented, "scratch": scratched})
+
+
+def _strange_part(n: int, station: str, shares: dict[str, float], rules: PolicyV1) -> list[tuple[float, Message]]:
+    inspection = part(n, station)
+    seen = (anomaly(inspection, KINDS, score=0.95), classification(inspection, KINDS, shares))
+    return [(float(n), announced(inspection, rules, KINDS)), *((n + 0.1, one) for one in seen)]
+
+
+def _tried(connection: Connection, rules: PolicyV1, stations: tuple[str, ...]) -> Trial:
+    policies, sets = ask_monitors.policies(connection), ask_monitors.model_sets(connection)
+    versions = Versions(policies=policies, model_sets=sets, truths={})
+    return try_policy(rules, stretches(connection, Scope(purposes=(), stations=stations)), versions)
