@@ -45,20 +45,22 @@ class _Course:
 
     @classmethod
     def load(cls, data: Mapping[str, Any] | None, grades: Sequence[Grade]) -> _Course:
-        """What is remembered; other sizes than before begin anew."""
+        """What is remembered; a size that is new begins anew, one without an answer does not."""
         sizes = tuple(grade.size_px for grade in grades)
-        if data is None or tuple(data["sizes"]) != sizes:
+        if data is None or not set(sizes) <= set(data["sizes"]):
             return cls(sizes=sizes, tried=(0,) * len(sizes), found=(0,) * len(sizes))
         tried, found = tuple(data["tried"]), tuple(data["found"])
-        return cls(sizes=sizes, tried=tried, found=found, sets=data["sets"], cusum=data["cusum"])
+        return cls(sizes=tuple(data["sizes"]), tried=tried, found=found, sets=data["sets"], cusum=data["cusum"])
 
     def dump(self) -> dict[str, Any]:
         lists = {"sizes": list(self.sizes), "tried": list(self.tried), "found": list(self.found)}
         return {**lists, "sets": self.sets, "cusum": self.cusum}
 
     def plus(self, grades: Sequence[Grade]) -> _Course:
-        tried = tuple(n + grade.tried for n, grade in zip(self.tried, grades, strict=True))
-        found = tuple(n + grade.found for n, grade in zip(self.found, grades, strict=True))
+        answered = {grade.size_px: grade for grade in grades}
+        these = [answered.get(size, Grade(size_px=size, tried=0, found=0)) for size in self.sizes]
+        tried = tuple(n + grade.tried for n, grade in zip(self.tried, these, strict=True))
+        found = tuple(n + grade.found for n, grade in zip(self.found, these, strict=True))
         return replace(self, tried=tried, found=found, sets=self.sets + 1)
 
     def reference(self) -> tuple[float, float] | None:

@@ -429,6 +429,53 @@ def test_other_parts_are_learnt_anew_and_a_set_without_margins_says_nothing() ->
     assert len(station.state.lines["disc/digital"].course.passes) == 1
 
 
+def learnt(station: Station) -> int:
+    """Sets that margins were learnt from."""
+    assert station.state is not None
+    return len(station.state.lines["disc/digital"].course.passes)
+
+
+def test_a_set_without_all_its_answers_takes_nothing_away_of_what_was_learnt() -> None:
+    station = Station()
+    station.tell(part("a"), part("b"), schedule(every_parts=1))
+    for _ in range(21):
+        station.make(1)
+        for name in station.dues[-1].parts:
+            station.answer(station.dues[-1], name, score=1.5)
+    assert learnt(station) == 20
+    station.make(1)
+    station.answer(station.dues[-1], "a", score=1.5)
+    station.at += 100
+    station.make(1)
+    assert station.results[-1].unanswered == ("b",)
+    assert learnt(station) == 20
+    some = due("manual/x", ("a",), at=station.at)
+    station.tell(some)
+    station.answer(some, "a", score=1.5)
+    assert station.results[-1].set == "manual/x"
+    assert learnt(station) == 20
+
+
+def test_golden_parts_alone_prove_nothing_and_end_no_suspicion() -> None:
+    station = Station()
+    station.tell(part("g", kind="golden"), part("a", expires_at=from_millis(T0_MS + 50_000)), schedule(every_parts=10))
+    station.make(1)
+    station.answer(station.dues[-1], "g", "pass", kind="golden")
+    station.answer(station.dues[-1], "a", "pass")
+    assert not station.proven()
+    golden = due("manual/g", ("g",), at=station.at)
+    station.tell(golden)
+    station.answer(golden, "g", "pass", kind="golden")
+    assert station.results[-1].passed
+    assert not station.proven()
+    station.at = 100
+    asked = len(station.dues)
+    station.make(20)
+    assert len(station.dues) == asked  # its only defect has expired
+    assert "golden parts alone (g) prove nothing" in station.proofs[-1].why
+    assert "a expired 2026-01-05" in station.proofs[-1].why
+
+
 def test_a_limit_set_is_asked_for_once_a_shift_and_proves_nothing_of_the_station() -> None:
     station = ready("a", shifts=("06:00", "14:00"), limit_sizes_px=(4, 9, 20), limit_repeats=4)
     station.make(5)

@@ -254,12 +254,19 @@ def test_each_view_has_a_limit_of_its_own_and_nothing_gives_nothing() -> None:
     assert set(station.state or {}) == {"front/scratch/-0.2", "back/scratch/-0.2"}
 
 
-def test_other_sizes_are_learnt_anew() -> None:
+def test_a_new_size_is_learnt_anew_and_one_without_answers_is_not() -> None:
     station = Station()
     for _ in range(4):
         station.set(GOOD)
     fewer = [item for item in items(GOOD) if item.stamp.size_px != 4.0]
-    assert station.limits(fewer)[0].reference_px is None
+    before = station.set(GOOD).reference_px
+    assert before is not None
+    assert station.limits(fewer)[0].reference_px == before
+    assert station.set(BLIND).worse
+    assert station.set(BLIND).reference_px == before
+    moved = [item.model_copy(update={"stamp": item.stamp.model_copy(update={"size_px": (item.stamp.size_px or 0) + 1})})
+             if item.stamp.kind == "graded" else item for item in items(GOOD)]  # fmt: skip
+    assert station.limits(moved)[0].reference_px is None
 
 
 @settings(max_examples=15, deadline=None)

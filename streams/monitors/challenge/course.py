@@ -20,13 +20,19 @@ class Followed:
     alarm: bool = False
 
 
-def follow(course: Course, items: Sequence[ChallengeItemV1], *, passed: bool) -> Followed:
-    """Add a set; an alarm begins the CUSUM anew. Other parts than before are learnt anew: their margins are not comparable."""
+def follow(course: Course, items: Sequence[ChallengeItemV1], *, passed: bool, whole: bool = True) -> Followed:
+    """Add a set; an alarm begins the CUSUM anew. Other parts than before are learnt anew: their margins are not comparable.
+
+    whole: False where answers are missing, or somebody asked for some of the parts only: such a set says nothing, and what was
+    learnt stays.
+    """
     found = {item.stamp.part: item.margin for item in items if item.stamp.kind == "defect"}
     margins = tuple(margin for margin in found.values() if margin is not None)
     if not found or len(margins) < len(found):
         return Followed(course=course)
     if tuple(found) != course.parts:
+        if not whole and set(found) < set(course.parts):
+            return Followed(course=course)
         course = Course(parts=tuple(found))
     if len(course.passes) < PASSES:
         return Followed(course=replace(course, passes=(*course.passes, margins)) if passed else course)

@@ -55,9 +55,12 @@ def close(turn: Turn, found: OpenSet, *, at_ms: int, until: int) -> None:
         _judge_limit(turn, found, at_ms)
         return
     line = turn.line(due.product, due.proof)
-    followed = follow(line.course, items(found), passed=not failed)
+    whole = not silent and due.trigger != "manual"
+    followed = follow(line.course, items(found), passed=not failed, whole=whole)
     line = turn.put(replace(line, course=followed.course))
     turn.say(f"{due.set}/result", due.set, _result(turn, found, followed, from_millis(at_ms), passed=not failed))
+    if not failed and not any(item.stamp.kind == "defect" for item in items(found)):
+        return  # good parts that pass prove nothing of defects
     if not failed:
         _pass(turn, line, found, until, at_ms)
     elif found.missed or not (silent or any(map(escaped, found.answers))):

@@ -44,12 +44,15 @@ def shift_start_ms(schedule: ChallengeScheduleV1, now_ms: int) -> int | None:
 
 
 def usable(parts: Iterable[ChallengePartV1], product: str, proof: Proof, now: datetime) -> tuple[tuple[str, ...], str]:
-    """(names of the parts that can be used now, why there is none)."""
+    """(names of the parts that can be used now, why there is none). Without a defect among them there is none."""
     mine = sorted((p for p in parts if (p.product, p.proof) == (product, proof)), key=lambda p: p.part)
-    fresh = tuple(p.part for p in mine if p.expires_at is None or p.expires_at > now)
+    fresh = [p for p in mine if p.expires_at is None or p.expires_at > now]
+    if any(p.kind == "defect" for p in fresh):
+        return tuple(p.part for p in fresh), ""
+    gone = ", ".join(f"{p.part} expired {p.expires_at:%Y-%m-%d}" for p in mine if p not in fresh)
     if fresh:
-        return fresh, ""
-    gone = ", ".join(f"{p.part} expired {p.expires_at:%Y-%m-%d}" for p in mine)
+        golden = ", ".join(p.part for p in fresh)
+        return (), f"golden parts alone ({golden}) prove nothing: no {proof} defect can be used{': ' if gone else ''}{gone}"
     return (), f"no {proof} challenge part can be used: {gone or f'none is registered for {product}'}"
 
 

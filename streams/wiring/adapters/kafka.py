@@ -15,7 +15,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.envelope import Received, Record
-from streams.wiring.driver import Key, consumer_config, hopeless, insist, key_of, producer_config, received, send
+from streams.wiring.driver import Key, again, consumer_config, hopeless, insist, key_of, producer_config, received, send
 
 _QUIET = {"log_level": 2}  # what matters is raised; the driver's own lines would repeat it
 
@@ -135,7 +135,12 @@ def _offsets(
         futures = admin.list_offsets(wanted, isolation_level=level, request_timeout=timeout_s)
         return {key_of(place): _answered(client, future, timeout_s).offset for place, future in futures.items()}
 
-    return insist(ask, "offsets", timeout_s)
+    try:
+        return insist(ask, "offsets", timeout_s)
+    except KafkaException as error:
+        if again(error.args[0]):
+            raise unreachable(client, error) from error
+        raise KafkaRefused(f"offsets of {', '.join(topics)}: {_reason(error)}") from error
 
 
 def _spec(which: str | int) -> Any:

@@ -77,7 +77,7 @@ def wait_for_leaders(client: Mapping[str, Any], topics: Sequence[str], timeout_s
         try:
             ends(client, topics, timeout_s=timeout_s)
             return
-        except (KafkaException, KafkaRefused) as error:
+        except (KafkaUnreachable, KafkaRefused) as error:
             if time.monotonic() > end:
                 raise KafkaRefused(f"the topics are made, but not ready after {timeout_s:.0f} s: {error}") from error
             time.sleep(0.05)
