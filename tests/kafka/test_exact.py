@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from schemas.envelope import Received, Record
 from streams.effects import Effects
-from streams.wiring.adapters.kafka import ends, read_all
+from streams.wiring.adapters.kafka import create_topics, ends, read_all
 from streams.wiring.engines.batch import Batching
 from streams.wiring.engines.dead import TooManyDead
 from streams.wiring.engines.exact import Exact, Timing
@@ -77,6 +77,27 @@ def test_each_fate(job: Job) -> None:
     assert sorted(text.split("/")[0] for text in found) == ["failed-bad", "failed-bug", "failed-undeliverable", "full", "full"]
     letters = {letter.header("dl_reason"): letter.value for letter in read_all(job.client, [job.dead])}
     assert letters == {"bad": b"bad", "bug": b"bug", "undeliverable": b"3"}
+
+
+class Swollen(Join):
+    """The state of the key `big` is larger than its topic takes from the second record on: only the broker says so."""
+
+    def step(self, record: Received) -> Effects:
+        effects = super().step(record)
+        large = record.key == b"big" and record.value != b"1"
+        return replace(effects, changed=dict.fromkeys(effects.changed, bytes(1_200_000))) if large else effects
+
+
+def test_a_state_that_its_topic_does_not_take_harms_no_other_key(kafka: SharedKafka) -> None:
+    job = Job(engine="exact", bootstrap=kafka.bootstrap, name=kafka.fresh("exact"))
+    create_topics(job.client, [(job.changelog, job.partitions, {"cleanup.policy": "compact", "max.message.bytes": str(1 << 20)})])
+    make_topics(job)
+    feed(job, [*triple("a"), ("big", b"1"), ("big", b"2"), *triple("b")], 0)
+    with running(exact(job, make_shard=lambda _: Swollen(job))):
+        wait_until(lambda: sum(outputs(job).values()) >= 3, what="all answers")
+    assert sorted(text.split("/")[0] for text in outputs(job)) == ["failed-undeliverable", "full", "full"]
+    (letter,) = read_all(job.client, [job.dead])
+    assert (letter.header("dl_reason"), letter.value) == ("undeliverable", b"2")
 
 
 def test_state_comes_back_from_the_changelog(job: Job) -> None:

@@ -30,12 +30,12 @@ class Batching:
 
 
 class Batch:
-    """Effects of records in the order of their steps; of several states of a key only the last is kept."""
+    """Effects of records in the order of their steps; of several states of a key only the last is kept, with its record."""
 
     def __init__(self, batching: Batching, clock: Callable[[], float] = time.monotonic) -> None:
         self._batching, self._clock = batching, clock
         self.outputs: list[tuple[Received, Record]] = []
-        self.changed: dict[tuple[int, str], bytes | Pack | None] = {}
+        self.changed: dict[tuple[int, str], tuple[Received, bytes | Pack | None]] = {}
         self.offsets: dict[Key, int] = {}
         self.records = self.dead = self.ignored = 0
         self.began = self.due = float("inf")
@@ -56,7 +56,7 @@ class Batch:
         if effects.changed or effects.unpacked:
             self.due = min(self.due, now + self._batching.quiet_ms / 1000)
             for key, value in (*effects.changed.items(), *effects.unpacked.items()):
-                self.changed[record.partition, key] = value
+                self.changed[record.partition, key] = record, value
 
     def add_dead(self, record: Received, letters: Sequence[Record]) -> None:
         now = self._clock()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -51,7 +52,7 @@ class Timing:
 
 
 class _Poison(Exception):
-    """An output of this record cannot be produced; its shard has stepped already."""
+    """An output of this record, or the state after it, cannot be produced; its shard has stepped already."""
 
     def __init__(self, record: Received, dead: Dead) -> None:
         super().__init__(dead.detail)
@@ -98,6 +99,7 @@ class Exact:
         self._shards: dict[int, Shard] = {}  # live ones; those of a Restore are on their way
         self._restores: list[Restore] = []
         self._poison: dict[tuple[str, int, int], Dead] = {}
+        self._refused: list[_Poison] = []  # in this transaction, by the broker
         self._batch = Batch(self._batching)
         self._stopping = self._joined = False
         self._transaction = Deadlines()
@@ -217,6 +219,8 @@ class Exact:
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():  # fenced or fatal: fail stop
                 raise
+            self._producer.poll(0)  # what the broker said of each record
+            self._poison |= {poison.place: poison.dead for poison in self._refused}
             self._abort(error)
             return
         finally:
@@ -233,20 +237,29 @@ class Exact:
         HANDLE_SECONDS.labels(self._group).observe(time.monotonic() - batch.began)
 
     def _transact(self, batch: Batch) -> None:
+        self._refused.clear()
         self._producer.begin_transaction()
         for record, output in batch.outputs:
-            try:
-                send(self._producer, output)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise
-                raise _Poison(record, Dead(reason="undeliverable", detail=error.args[0].str())) from error
-        for (number, key), value in batch.changed.items():
+            self._send(record, output)
+        for (number, key), (record, value) in batch.changed.items():
             packed = value() if callable(value) else value
-            send(self._producer, Record(topic=self._changelog, key=key.encode(), value=packed, partition=number))
+            self._send(record, Record(topic=self._changelog, key=key.encode(), value=packed, partition=number))
         places = [TopicPartition(*place, offset) for place, offset in batch.offsets.items()]
         self._again(lambda: self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata(), 5))
         self._again(lambda: self._producer.commit_transaction(5))
+
+    def _send(self, record: Received, output: Record) -> None:
+        """Too large for the driver is told here; too large for the topic by `_undelivered`: then the transaction must abort."""
+        try:
+            send(self._producer, output, partial(self._undelivered, record))
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            raise _Poison(record, _undeliverable(output.topic, error.args[0])) from error
+
+    def _undelivered(self, record: Received, error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            self._refused.append(_Poison(record, _undeliverable(message.topic() or "", error)))
 
     def _again(self, call: Callable[[], object]) -> None:
         """A time-out is no failure: the same call again. But the broker ends a transaction that takes too long: then so do we."""
@@ -334,6 +347,10 @@ class Exact:
         self._consumer.resume(places)
 
 
+def _undeliverable(topic: str, error: KafkaError) -> Dead:
+    return Dead(reason="undeliverable", detail=f"{topic}: {error.str()}")
+
+
 def _transactional(client: dict[str, Any], instance: str, timeout_ms: int) -> dict[str, Any]:
     return producer_config(
         client,
@@ -343,6 +360,7 @@ def _transactional(client: dict[str, Any], instance: str, timeout_ms: int) -> di
             "delivery.timeout.ms": timeout_ms,
             "linger.ms": 0,  # the commit flushes the whole batch
             "retry.backoff.ms": 10,
+            "delivery.report.only.error": True,
         },
     )
 
