@@ -148,3 +148,15 @@ CONSOLE_EMBEDDINGS_READ = Counter(
 CONSOLE_EMBEDDINGS = Gauge(
     "verdictline_console_embeddings", "Views whose embedding is kept, by state: open, unknown, labelled", ["state"]
 )
+
+# --- console
+ESCAPE_BOUND = Snapshot(
+    "verdictline_escape_bound_ratio",
+    "At most this share of the passes so far was bad, 0 to 1: 95 %, valid at any moment; none while nothing can be claimed",
+    ["product"],
+)
+ESCAPE_AUDITS = Snapshot(
+    "verdictline_escape_audits",
+    "Passes drawn for blind audit: answered; bad, of those; waiting; lapsed: removed before anybody answered",
+    ["product", "state"],
+)

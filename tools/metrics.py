@@ -25,6 +25,8 @@ _DEAD, _REFUSED, _KINDS, _RULES, _TABLES = 45, 12, 6, 12, 20
 # How many values together; the longest match of labels wins. Processors and stages have them in each of their processes.
 _SIZES: dict[tuple[str, ...], int] = {
     (): _PROCESSORS * SLOTS,  # without labels it is in every process
+    ("product",): PRODUCTS,
+    ("product", "state"): PRODUCTS * 4,
     ("station",): STATIONS,
     ("station", "product", "disposition"): STATIONS * PRODUCTS * len(get_args(Disposition)),
     ("station", "disposition"): STATIONS * len(get_args(Disposition)),
@@ -56,6 +58,7 @@ _UNITS = {
     "_scores": "scores",
     "_streams": "streams",
     "_states": "states",
+    "_audits": "passes",
 }
 HEAD = f"""# Metrics
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -93,17 +94,17 @@ def passed(audit: Audit, probability: float | None, n: int = 1) -> Audit:
     return replace(audit, passes=audit.passes + n)
 
 
-def audited(audit: Audit, probability: float, bad: bool) -> Audit:
-    """A pass that was drawn, and what people found it to be in the end. Raises ValueError for a probability above 1."""
+def audited(audit: Audit, probability: float, bad: bool, n: int = 1) -> Audit:
+    """n passes that were drawn, and what people found them to be in the end. Raises ValueError for a probability above 1."""
     if probability > 1:
         raise ValueError(f"an audit probability of {probability:g}")
     if probability < audit.design.floor:
-        return replace(audit, uncovered=audit.uncovered + 1)
-    seen = replace(audit, passes=audit.passes + 1, audited=audit.audited + 1)
+        return replace(audit, uncovered=audit.uncovered + n)
+    seen = replace(audit, passes=audit.passes + n, audited=audit.audited + n)
     if not bad:
         return seen
-    logs = tuple(map(float, np.array(audit.logs) + np.log1p(-stakes(audit.design.floor) / probability)))
-    return replace(seen, found=audit.found + 1, weighted=audit.weighted + 1 / probability, logs=logs)
+    logs = tuple(map(float, np.array(audit.logs) + n * np.log1p(-stakes(audit.design.floor) / probability)))
+    return replace(seen, found=audit.found + n, weighted=audit.weighted + n / probability, logs=logs)
 
 
 def escape_bound(audit: Audit, pending: Sequence[float] = ()) -> EscapeBound:
@@ -113,8 +114,8 @@ def escape_bound(audit: Audit, pending: Sequence[float] = ()) -> EscapeBound:
     any moment, so also at that one. No pass yet: 0 escapes, and a share of 1.
     """
     known = audit
-    for probability in pending:
-        known = audited(known, probability, bad=True)
+    for probability, n in Counter(pending).items():
+        known = audited(known, probability, bad=True, n=n)
     escapes = max(_largest(known), known.found)
     return EscapeBound(
         passes=known.passes,

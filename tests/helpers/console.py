@@ -35,6 +35,7 @@ from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
 from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.adapters.thumbnails import Thumbnails
+from streams.wiring.console.escapes import bounds
 from streams.wiring.console.feed import Feed
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import Reviews
@@ -158,6 +159,7 @@ def console(
         now=lambda: made[0].now,
         secure=secure,
         url=URL,
+        escapes=lambda: bounds(questions),
         reviews=Reviews(questions, Dockets(desk_engine), Taxonomies(desk_engine), Room(), lambda: second_share),
         provider=provider,
         newcomer=newcomer,

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from streams.fates import Unavailable
+from streams.wiring.console.escapes import silence
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import fragment, page
 
@@ -46,7 +47,7 @@ def home(ask: Ask) -> Response:
 
 
 def show(ask: Ask) -> Response:
-    return page(ask, "lines.html", stations=stations(ask), order=ORDER, hours=HOURS)
+    return page(ask, "lines.html", stations=stations(ask), order=ORDER, hours=HOURS, escapes=ask.ports.escapes(), silence=silence)
 
 
 async def follow(ask: Ask) -> Response:
@@ -78,7 +79,8 @@ def _live(ask: Ask) -> str:
         found = stations(ask, ask.ports.now())
     except Unavailable:
         return fragment("lines_away.html")
-    return fragment("lines_live.html", stations=found, order=ORDER, now=ask.ports.now())
+    escapes = ask.ports.escapes()
+    return fragment("lines_live.html", stations=found, order=ORDER, now=ask.ports.now(), escapes=escapes, silence=silence)
 
 
 def stations(ask: Ask, now: datetime | None = None) -> list[Station]:

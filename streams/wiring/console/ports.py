@@ -16,6 +16,7 @@ from schemas.envelope import Record
 from schemas.label import Answer, Role
 from schemas.model_set import ModelSetV1
 from schemas.taxonomy import TaxonomyV1
+from streams.review.escapes import Escapes
 from streams.review.queue import Floats
 from streams.wiring.console.reviews import Reviews
 
@@ -93,6 +94,8 @@ class Questions(Protocol):
     def models(self) -> Any: ...
     def taxonomy(self, product: str) -> Any | None: ...
     def proposals(self, product: str) -> Sequence[Any]: ...
+    def passes(self) -> Sequence[Any]: ...
+    def audit_fractions(self) -> Mapping[str, Sequence[float]]: ...
     def served(self) -> Mapping[str, Any]: ...
     def labelled(self, product: str) -> Sequence[Any]: ...
     def gathered(self, product: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> Mapping[str, Any]: ...
@@ -187,7 +190,8 @@ class Ports:
     fits: (policy, model set) -> why they can judge nothing together, and what only one of them knows.
     secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
     Kafka answers. provider: where people can log in without a password of ours; newcomer: the role of whom only it knows, None:
-    an admin adds them first. embeddings: None: they are kept nowhere. closing: set when the process ends, so that streams of
+    an admin adds them first. embeddings: None: they are kept nowhere. escapes: the bounds as
+    computed last. closing: set when the process ends, so that streams of
     events end too.
     """
 
@@ -209,6 +213,7 @@ class Ports:
     provider: Provider | None = None
     newcomer: Role | None = None
     embeddings: Embeddings | None = None
+    escapes: Callable[[], Mapping[str, Escapes]] = dict
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 

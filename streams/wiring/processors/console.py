@@ -44,6 +44,7 @@ from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
 from streams.wiring.adapters.thumbnails import Thumbnails
+from streams.wiring.console.escapes import Kept
 from streams.wiring.console.feed import Feed
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import REVIEWERS, Reviews
@@ -52,7 +53,7 @@ from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
 
 log = structlog.get_logger("console")
-_TURN_S, _LEAVE_S = 1.0, 3
+_TURN_S, _LEAVE_S, _BOUND_S = 1.0, 3, 30.0
 _BREATH_S, _AWAY_S = 0.02, 5.0  # between two pages of many; while a database is away
 _SETTLED, _OVERLAP, _MOST = timedelta(hours=1), timedelta(seconds=10), 20_000
 SECOND_SHARE = 0.1  # of the parts get a second look, where there is somebody to give it
@@ -81,6 +82,7 @@ class Console:
         self._server: Server | None = None
         self._closing: asyncio.Event | None = None
         self._follower: Follower | None = None
+        self._escapes = Kept(Questions(self._engine))
 
     async def run(self) -> None:
         """Serve until `stop()`."""
@@ -110,11 +112,12 @@ class Console:
                 proxy_headers=self._settings.console_url is not None,
             )
             self._server = Server(config)
-            turning = asyncio.create_task(self._turn())
+            beside = [asyncio.create_task(self._turn()), asyncio.create_task(self._bound())]
             try:
                 await self._server.serve(sockets=[self._socket])
             finally:
-                turning.cancel()
+                for task in beside:
+                    task.cancel()
                 stack.close()
                 for engine in (self._engine, self._desk, self._kept):
                     engine.dispose()
@@ -137,6 +140,16 @@ class Console:
             self.turned = time.monotonic()
             await asyncio.sleep(_TURN_S)
 
+    async def _bound(self) -> None:
+        """The bounds on escapes, computed anew now and then; while the database is away they stay as they were."""
+        self._escapes.export()
+        while True:
+            try:
+                await asyncio.to_thread(self._escapes.refresh)
+            except Unavailable as error:
+                log.warning("the bounds on escapes are as they were", error=str(error))
+            await asyncio.sleep(_BOUND_S)
+
     def _ports(self, questions: Questions, embeddings: Embeddings, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
         accounts = Accounts(self._desk)
         return Ports(
@@ -155,6 +168,7 @@ class Console:
             now=lambda: datetime.now(UTC),
             secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
             url=self.url,
+            escapes=self._escapes.found,
             reviews=reviews_of(questions, Dockets(self._desk), Taxonomies(self._desk), accounts),
             provider=_provider(self._settings),
             newcomer=self._settings.oidc_newcomer,

@@ -130,7 +130,8 @@ class Parts:
                           "probabilities": json.dumps(shares, separators=(",", ":")), "log_offset": 3 * n + 2}),
             ("inspections", {**part, **said, "previous": None, "audit_probability": None, "gate_us": None,
                              "false_reject_rate_valid": True}),
-            ("revisions", {**said, "supersedes": None, "supersedes_label": None, "used": "[]", "at_us": at_us}),
+            ("revisions", {**said, "supersedes": None, "supersedes_label": None, "used": "[]", "at_us": at_us,
+                           "product": PRODUCT, "purpose": "production", "audit_probability": None}),
         ]  # fmt: skip
 
     def _records(self, n: int, score: float, shares: dict[str, float], heat: str) -> Iterator[Record]:

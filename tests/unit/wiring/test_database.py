@@ -57,7 +57,7 @@ def test_every_message_that_is_kept_can_be_kept(engine: Engine) -> None:
     write(Store(engine), records, 10)
     found = everything(engine)
     assert {record.topic for record in kept} == set(TOPICS)
-    assert not [table for table, rows in found.items() if not rows]
+    assert [table for table, rows in found.items() if not rows] == ["passes"], "the examples are of one part, which did not pass"
     before = found
     write(Store(engine), shuffled(records), 10)
     assert everything(engine) == before

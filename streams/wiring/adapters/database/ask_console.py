@@ -23,7 +23,7 @@ from schemas.ids import parse_inspection
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unavailable
-from streams.wiring.adapters.database import ask_classes, ask_open
+from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_open
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
@@ -259,6 +259,16 @@ class Questions:
         """Who changed the classes of the product, and decided about proposed ones; the newest first."""
         with self._asking() as connection:
             return ask_classes.acts(connection, product)
+
+    def passes(self) -> tuple[ask_escapes.Passes, ...]:
+        """What the bound on escapes rests on, by product, probability of an audit, and hour."""
+        with self._asking() as connection:
+            return ask_escapes.passes(connection)
+
+    def audit_fractions(self) -> Mapping[str, tuple[float, ...]]:
+        """Product -> `audit_fraction` of each of its policies, in the order in which they were published."""
+        with self._asking() as connection:
+            return ask_escapes.audit_fractions(connection)
 
     def proposals(self, product: str) -> tuple[ask_classes.Proposal, ...]:
         """Classes that clusters of unknowns would be, the newest first, and what became of them."""

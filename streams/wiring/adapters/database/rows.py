@@ -165,6 +165,9 @@ def _verdict(message: VerdictV1, received: Received) -> list[Row]:
         "supersedes_label": message.supersedes_label,
         "used": used,
         "at_us": part["at_us"],
+        "product": message.product,
+        "purpose": message.purpose,
+        "audit_probability": message.audit_probability,
     }
     return [("inspections", effective), ("revisions", history)]
 

@@ -9,13 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 
 from streams.metrics import SINK_COMMIT_SECONDS, SINK_ROWS
 from streams.wiring.adapters.database.connection import reading, writing
 from streams.wiring.adapters.database.merge import merged
 from streams.wiring.adapters.database.rows import Row
-from streams.wiring.adapters.database.tables import KEPT_BY_TIME, META, POSITIONS, content
+from streams.wiring.adapters.database.tables import INSPECTIONS, KEPT_BY_TIME, META, POSITIONS, REVISIONS, content
+from streams.wiring.adapters.database.tally import chunks, fold, keep_answers, upsert_counted
 from streams.wiring.adapters.database.upsert import upsert
 
 Place = tuple[str, int]  # topic, partition
@@ -48,7 +49,7 @@ class Store:
         counted = {table: len(rows) for table, rows in batch.items()}
         batch["positions"] = [{"topic": t, "partition_no": p, "next_offset": offset} for (t, p), offset in reached.items()]
         with writing(self.engine) as connection:
-            upsert(connection, batch)
+            upsert_counted(connection, batch)
         SINK_COMMIT_SECONDS.observe(time.perf_counter() - begin)
         for table, count in counted.items():
             SINK_ROWS.labels(table).inc(count)
@@ -73,21 +74,37 @@ class Store:
 
     def forget(self, before_us: int, most: int = 2000) -> int:
         """Remove up to `most` rows a table of parts older than that; how many there were."""
-        gone = 0
         with writing(self.engine) as connection:
-            row = "rowid" if connection.dialect.name == "sqlite" else "ctid"
-            for name in KEPT_BY_TIME:
-                old = f"SELECT {row} FROM {name} WHERE at_us < :before LIMIT :most"
-                done = connection.execute(text(f"DELETE FROM {name} WHERE {row} IN ({old})"), {"before": before_us, "most": most})
-                gone += done.rowcount
+            parts = self._forget_parts(connection, before_us, most)
+            rest = [name for name in KEPT_BY_TIME if not (parts and name in ("inspections", "revisions"))]
+            gone = parts + sum(self._forget_rows(connection, name, before_us, most) for name in rest)
+            if not parts:
+                fold(connection, before_us)
             self._mark(connection, KEPT_SINCE, str(before_us))
         return gone
+
+    @staticmethod
+    def _forget_parts(connection: Connection, before_us: int, most: int) -> int:
+        """Verdicts, each with all its revisions, once the tally has what was said of them."""
+        c = INSPECTIONS.c
+        ids = list(connection.execute(select(c.inspection).where(c.at_us < before_us).order_by(c.at_us).limit(most)).scalars())
+        keep_answers(connection, ids)
+        for table in (INSPECTIONS, REVISIONS):
+            for some in chunks(ids):
+                connection.execute(table.delete().where(table.c.inspection.in_(some)))
+        return len(ids)
+
+    @staticmethod
+    def _forget_rows(connection: Connection, name: str, before_us: int, most: int) -> int:
+        row = "rowid" if connection.dialect.name == "sqlite" else "ctid"
+        old = f"SELECT {row} FROM {name} WHERE at_us < :before LIMIT :most"
+        done = connection.execute(text(f"DELETE FROM {name} WHERE {row} IN ({old})"), {"before": before_us, "most": most})
+        return int(done.rowcount)
 
     def begin_rebuild(self) -> None:
         """Empty it. Until `end_rebuild` the next sink begins anew."""
         with writing(self.engine) as connection:
-            for table in (*content(), POSITIONS, META.tables["gaps"], META.tables["marks"]):
-                connection.execute(table.delete())
+            self._empty(connection)
             self._mark(connection, REBUILDING, "1")
 
     def end_rebuild(self) -> None:
@@ -95,17 +112,21 @@ class Store:
             connection.execute(text("DELETE FROM marks WHERE name = :name"), {"name": REBUILDING})
 
     def resume_rebuild(self) -> bool:
-        """Whether a rebuild was cut off: then every topic is read from its beginning once more."""
+        """Whether a rebuild was cut off: then it is emptied, and every topic is read from its beginning once more."""
         if REBUILDING not in self.marks():
             return False
         with writing(self.engine) as connection:
-            connection.execute(POSITIONS.delete())
-            connection.execute(text("DELETE FROM marks WHERE name = :name"), {"name": REBUILDING})
+            self._empty(connection)
         return True
 
     def marks(self) -> Mapping[str, str]:
         with reading(self.engine) as connection:
             return {row.name: row.value for row in connection.execute(META.tables["marks"].select())}
+
+    @staticmethod
+    def _empty(connection: Connection) -> None:
+        for table in (*content(), POSITIONS, META.tables["gaps"], META.tables["marks"]):
+            connection.execute(table.delete())
 
     @staticmethod
     def _mark(connection: Connection, name: str, value: str) -> None:

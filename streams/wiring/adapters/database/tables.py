@@ -6,6 +6,8 @@ record that the row was made from. `data`: the whole message as JSON, without wh
 
 * inspections: one row each, the effective verdict. baselines: JSON {view: state}; challenge: JSON of the stamp.
 * revisions: every revision of every verdict. reasons: JSON [{code, view, stage, detail}]; used: JSON of what decided.
+* passes: production parts that the policy passed, counted once for ever: by product, probability of an audit (0: never) and hour
+  (of decided_us; 0: all that retention has removed). good, bad, unanswered: of those drawn for audit that retention has removed.
 * announced: what the gateway owed a verdict. views: JSON {view: [width_px, height_px]}.
 * evidence: what each stage saw of each view, the first word of each model set. probabilities: JSON {class: share}; instances:
   JSON; cells, heat: of views with a p-value up to .2, the sorted heat map (`cells.py`), and the map to look at (`heat.py`);
@@ -27,6 +29,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Meta
 META = MetaData()
 OPEN = "(disposition = 'review' OR (decided_by = 'policy' AND (audit OR late)))"
 """Waits for a person: a review, an audited pass, containment. As text: an index for some rows serves only its own words."""
+
+AUDITED = "(audit AND revision = 1)"
+"""Passes of the policy that were drawn for audit."""
 
 
 def _text(name: str, *, key: bool = False) -> Column[Any]:
@@ -106,8 +111,13 @@ REVISIONS = Table(
     _text("reasons"),
     _text("used"),
     _int("at_us"),
+    *_maybe("product", "purpose"),
+    _real("audit_probability"),
     Index("revisions_at", "at_us"),
+    Index("revisions_audited", "inspection", sqlite_where=text(AUDITED), postgresql_where=text(AUDITED)),
 )
+PASSES = Table("passes", META, _text("product", key=True), Column("probability", Double, primary_key=True, nullable=False),
+               _int("hour", key=True), _int("n"), _int("good"), _int("bad"), _int("unanswered"))  # fmt: skip
 ANNOUNCED = Table(
     "announced",
     META,
