@@ -15,7 +15,8 @@ class ActV1(Message):
 
     where: the pointer; of a user of the console `current/users/<name>`; of a proposed class
     `current/<product>/proposal/<its id>`. digest: of the version that is in force there; of a user SHA-256 of the canonical
-    JSON of {disabled, name, role} as they are now; of a proposal the taxonomy version: accepted, the one that has its class.
+    JSON of {disabled, name, role} as they are now; of a proposal the taxonomy version: accepted, the one that has its class,
+    made or withdrawn, the one that was in force when it was made.
     """
 
     TYPE = "verdictline.act.act.v1"
@@ -25,6 +26,8 @@ class ActV1(Message):
         "baseline_in_force",
         "baseline_retired",
         "taxonomy_in_force",
+        "proposal_made",
+        "proposal_withdrawn",
         "proposal_accepted",
         "proposal_rejected",
         "spc_plan",

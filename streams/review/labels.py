@@ -46,6 +46,16 @@ def said(label: LabelV1) -> bytes:
     return canonical(label.model_dump(mode="json", exclude_none=True, exclude=exclude))
 
 
+def last_of(labels: Iterable[LabelV1], who: str) -> LabelV1 | None:
+    """What this person's next label of the part takes back: the last word in their chain, also one without an answer.
+
+    labels: of one part, in the order in which they were given.
+    """
+    mine = list({one.id: one for one in labels if one.who == who}.values())
+    gone = {one.withdraws for one in mine}
+    return next((one for one in reversed(mine) if one.id not in gone), None)
+
+
 def taken_back(label: LabelV1, who: str, **changes: object) -> LabelV1:
     """The label that takes this one back and puts nothing in its place. Raises ValueError where it is another person's."""
     if who != label.who:

@@ -65,6 +65,9 @@ ALLOWED: dict[str, set[str]] = {
     "streams/wiring/offering": WIRED
     | {"schemas", "streams.wiring.adapters", "streams.wiring.learned", "streams.wiring.learning"},
     "streams/wiring/trying": {"schemas", "streams.judgement", "streams.wiring.adapters.database", "numpy", "pydantic"},
+    "streams/wiring/clustering": {"schemas", "streams.fates", "streams.review", "numpy", "os"},
+    "streams/wiring/grouping": {"schemas", "streams.fates", "streams.review", "streams.wiring.adapters", "threading", "time"}
+    | {"structlog"},
     "streams/wiring/from_log": {"schemas", "streams.wiring.adapters"},
     "streams/wiring/engines": CLOCKS | ENGINES | {"streams.wiring.engines", "confluent_kafka", "structlog"},
     "streams/wiring/engines/tables": CLOCKS | ENGINES | {"streams.wiring.engines", "faust", "aiokafka", "structlog"},

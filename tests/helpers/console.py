@@ -22,11 +22,13 @@ from schemas.envelope import Received, from_millis
 from schemas.label import Role
 from streams.capture.image import thumbnail
 from streams.fates import Unprocessable
+from streams.review.clusters import clustered
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.dockets import Dockets
 from streams.wiring.adapters.desk.model_sets import ModelSets
+from streams.wiring.adapters.desk.namings import Namings
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
@@ -41,6 +43,7 @@ from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import Reviews
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
+from streams.wiring.grouping import Grouping
 from streams.wiring.processors.console import Thresholds, fits_with
 from tests.helpers.database import fresh_engine, write
 from tests.helpers.evidence_log import T0_MS
@@ -154,6 +157,8 @@ def console(
         embeddings=embeddings,
         read_image=read_image,
         thumbnails=Thumbnails(read_image, thumbnail),
+        unknowns=Grouping(kept, questions, Thresholds(questions), clustered, rest_s=0),
+        namings=Namings(desk_engine),
         threshold=Thresholds(questions),
         kafka_trouble=lambda: made[0].trouble,
         now=lambda: made[0].now,

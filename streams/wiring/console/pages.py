@@ -23,6 +23,7 @@ from streams.wiring.console import (
     pictures,
     queue,
     thumbnails,
+    unknowns,
     users,
 )
 from streams.wiring.console.ports import Ask
@@ -60,6 +61,10 @@ PAGES: tuple[Page, ...] = (
     Page(path="/inspection/image", act="look at an image", may=ALL, handler=pictures.image),
     Page(path="/inspection/thumbnail", act="look at a small image", may=ALL, handler=thumbnails.show),
     Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
+    Page(path="/unknowns", act="look at unknown defects", may=ALL, handler=unknowns.show, menu="Unknowns"),
+    Page(path="/unknowns/cluster", act="look at a cluster of them", may=ALL, handler=unknowns.cluster),
+    Page(path="/unknowns/name", act="name a cluster", may=unknowns.MAY_NAME, handler=unknowns.name, method="POST"),
+    Page(path="/unknowns/undo", act="undo a naming", may=unknowns.MAY_NAME, handler=unknowns.take_back, method="POST"),
     Page(path="/classes", act="look at the classes", may=ALL, handler=classes.show, menu="Classes"),
     Page(path="/classes/begin", act="write classes down", may=classes.MAY_CHANGE, handler=class_acts.begin, method="POST"),
     Page(path="/classes/add", act="add a class", may=classes.MAY_CHANGE, handler=class_acts.add, method="POST"),

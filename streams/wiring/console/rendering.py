@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from schemas.envelope import from_millis
 from streams.fates import Unavailable
 from streams.wiring.console import security
 from streams.wiring.console.ports import Ask
@@ -97,4 +98,6 @@ def short(digest: str | None) -> str:
     return "–" if digest is None else digest[:12]
 
 
-_JINJA.filters.update(when=when, clock=clock, number=number, percent=percent, word=word, short=short, size=size)
+_JINJA.filters.update(
+    when=when, clock=clock, moment=from_millis, number=number, percent=percent, word=word, short=short, size=size
+)

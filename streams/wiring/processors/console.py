@@ -30,6 +30,7 @@ from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.courier import Courier
 from streams.wiring.adapters.desk.dockets import Dockets
 from streams.wiring.adapters.desk.model_sets import ModelSets
+from streams.wiring.adapters.desk.namings import Namings
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
@@ -44,16 +45,19 @@ from streams.wiring.adapters.health import PortTaken
 from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
 from streams.wiring.adapters.thumbnails import Thumbnails
+from streams.wiring.clustering import clusters_in_child
 from streams.wiring.console.escapes import Kept
 from streams.wiring.console.feed import Feed
+from streams.wiring.console.naming import settle
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import REVIEWERS, Reviews
 from streams.wiring.console.users import link_to
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
+from streams.wiring.grouping import Grouping
 
 log = structlog.get_logger("console")
-_TURN_S, _LEAVE_S, _BOUND_S = 1.0, 3, 30.0
+_TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 30.0, 2.0
 _BREATH_S, _AWAY_S = 0.02, 5.0  # between two pages of many; while a database is away
 _SETTLED, _OVERLAP, _MOST = timedelta(hours=1), timedelta(seconds=10), 20_000
 SECOND_SHARE = 0.1  # of the parts get a second look, where there is somebody to give it
@@ -76,13 +80,16 @@ class Console:
         self._desk = open_desk(settings.state)
         self._kept = open_kept(settings.state)
         self._engine = open_engine(database_url(settings.database, settings.state))
+        self._questions = Questions(self._engine)
+        self._store = EmbeddingStore(self._kept)
+        self._embeddings = Embeddings(self._store)
         self._socket = _listening(settings.console_host, settings.console_port)
         self.url = settings.model_copy(update={"console_port": self._socket.getsockname()[1]}).console_address
         self.turned = time.monotonic()
         self._server: Server | None = None
         self._closing: asyncio.Event | None = None
         self._follower: Follower | None = None
-        self._escapes = Kept(Questions(self._engine))
+        self._escapes = Kept(self._questions)
 
     async def run(self) -> None:
         """Serve until `stop()`."""
@@ -92,12 +99,11 @@ class Console:
             outgoing = Outgoing(self._desk)
             reach = stack.enter_context(Reach(self._client))
             stack.enter_context(Courier(self._client, outgoing))
-            questions, store = Questions(self._engine), EmbeddingStore(self._kept)
-            embeddings = Embeddings(store)
-            intake = Intake(store, embeddings, Stands(questions))
+            intake = Intake(self._store, self._embeddings, Stands(self._questions))
             self._follower = stack.enter_context(Follower(self._client, intake))
-            ports = self._ports(questions, embeddings, images, outgoing, reach)
-            feed, keep = Feed(questions, ports.reviews.room, embeddings), timedelta(days=self._settings.database_days)
+            ports = self._ports(images, outgoing, reach)
+            feed = Feed(self._questions, ports.reviews.room, self._embeddings)
+            keep = timedelta(days=self._settings.database_days)
             stack.enter_context(Following(feed, ports.reviews, Dockets(self._desk), keep))
             self._closing = ports.closing
             self._welcome(ports)
@@ -112,7 +118,7 @@ class Console:
                 proxy_headers=self._settings.console_url is not None,
             )
             self._server = Server(config)
-            beside = [asyncio.create_task(self._turn()), asyncio.create_task(self._bound())]
+            beside = [asyncio.create_task(one) for one in (self._turn(), self._bound(), _settle(ports))]
             try:
                 await self._server.serve(sockets=[self._socket])
             finally:
@@ -150,26 +156,28 @@ class Console:
                 log.warning("the bounds on escapes are as they were", error=str(error))
             await asyncio.sleep(_BOUND_S)
 
-    def _ports(self, questions: Questions, embeddings: Embeddings, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
-        accounts = Accounts(self._desk)
+    def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
+        accounts, threshold = Accounts(self._desk), Thresholds(self._questions)
         return Ports(
-            questions=questions,
+            questions=self._questions,
             accounts=accounts,
             sessions=Sessions(self._desk),
             outgoing=outgoing,
             taxonomies=Taxonomies(self._desk),
             model_sets=ModelSets(self._desk),
-            fits=fits_with(questions),
-            embeddings=embeddings,
+            fits=fits_with(self._questions),
+            embeddings=self._embeddings,
             read_image=images.read_now,
             thumbnails=Thumbnails(images.read_now, thumbnail),
-            threshold=Thresholds(questions),
+            unknowns=Grouping(self._store, self._questions, threshold, clusters_in_child),
+            namings=Namings(self._desk),
+            threshold=threshold,
             kafka_trouble=lambda: reach.trouble,
             now=lambda: datetime.now(UTC),
             secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
             url=self.url,
             escapes=self._escapes.found,
-            reviews=reviews_of(questions, Dockets(self._desk), Taxonomies(self._desk), accounts),
+            reviews=reviews_of(self._questions, Dockets(self._desk), Taxonomies(self._desk), accounts),
             provider=_provider(self._settings),
             newcomer=self._settings.oidc_newcomer,
         )
@@ -229,6 +237,16 @@ def reviews_of(questions: Questions, dockets: Dockets, taxonomies: Taxonomies, a
         return SECOND_SHARE if len(able) > 1 else 0.0
 
     return Reviews(questions, dockets, taxonomies, Room(), second_share)
+
+
+async def _settle(ports: Ports) -> None:
+    """Labels of namings whose class was accepted meanwhile."""
+    while True:
+        await asyncio.sleep(_SETTLE_S)
+        try:
+            await asyncio.to_thread(settle, ports, ports.now())
+        except Unavailable as error:
+            log.debug("not now", error=str(error))
 
 
 class Thresholds:

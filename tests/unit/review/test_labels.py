@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.label import LabelV1
-from streams.review.labels import Shelf, shelve, taken_back
+from streams.review.labels import Shelf, last_of, shelve, taken_back
 from tests.helpers.calm import CALM
 from tests.helpers.labels import NOW, SHA, label
 
@@ -71,3 +71,16 @@ def test_split_is_whole_and_repeats_change_nothing(log: list[LabelV1], cut: int)
 @given(st.permutations(LABELS[2:]))
 def test_a_label_that_comes_after_what_takes_it_back_stays_taken_back(log: list[LabelV1]) -> None:
     assert {(one.who, one.inspection) for one in shelve(Shelf(), log).standing()} == {("ada", label(8).inspection)}
+
+
+def test_the_last_word_of_a_person_is_what_their_next_label_takes_back() -> None:
+    """Also the one that took back the word before; copies and other people's words do not count."""
+    first = label()
+    back = label(answer=None, withdraws=first.id)
+    again = label(answer="unsure", withdraws=back.id)
+    other = label(who="bo")
+    assert last_of([], "ada") is None
+    assert last_of([first, other, first], "ada") == first
+    assert last_of([first, back, other], "ada") == back
+    assert last_of([first, back, first, again], "ada") == again
+    assert last_of([first, back, again], "bo") is None

@@ -20,6 +20,7 @@ from schemas.baseline import BaselineStateV1
 from schemas.challenge import StationProofV1
 from schemas.common import ImageRef
 from schemas.ids import parse_inspection
+from schemas.label import LabelV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unavailable
@@ -27,7 +28,16 @@ from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_open
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
-from streams.wiring.adapters.database.ask_standing import Member, Standing, clock_us, members, standings, touched_since
+from streams.wiring.adapters.database.ask_standing import (
+    Member,
+    Standing,
+    Word,
+    clock_us,
+    labels_of,
+    members,
+    standings,
+    words_since,
+)
 from streams.wiring.adapters.database.connection import reading
 from streams.wiring.adapters.database.heat import unpack_heat
 from streams.wiring.adapters.database.migrate import schema
@@ -280,15 +290,20 @@ class Questions:
         with self._asking() as connection:
             return standings(connection, inspections), clock_us(connection)
 
-    def touched(self, since_us: int) -> set[tuple[str, int]]:
-        """(inspection, when) of what people said since then."""
+    def words(self, since_us: int) -> set[Word]:
+        """What people said since then: (inspection, which word of it, when)."""
         with self._asking() as connection:
-            return touched_since(connection, since_us)
+            return words_since(connection, since_us)
 
     def members(self, inspections: Sequence[str]) -> Mapping[str, Member]:
         """What labels of these parts would repeat; of those with a verdict."""
         with self._asking() as connection:
             return members(connection, inspections)
+
+    def labels_of(self, inspections: Sequence[str]) -> Mapping[str, Sequence[LabelV1]]:
+        """Every label of these parts, in the log's order."""
+        with self._asking() as connection:
+            return labels_of(connection, inspections)
 
     @contextmanager
     def _asking(self) -> Iterator[Connection]:

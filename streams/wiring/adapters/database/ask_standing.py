@@ -14,6 +14,7 @@ from schemas.label import LabelV1
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.heat import unpack_heat
 
+Word = tuple[str, str, int]  # inspection, which word of it, when (microseconds since 1970)
 _MANY = 500  # names in one statement
 _I, _L, _E, _R = t.INSPECTIONS.c, t.LABELS.c, t.EVIDENCE.c, t.REVIEWS.c
 
@@ -103,10 +104,12 @@ def labels_of(connection: Connection, inspections: Sequence[str]) -> dict[str, t
     return {inspection: tuple(labels) for inspection, labels in found.items()}
 
 
-def touched_since(connection: Connection, since_us: int) -> set[tuple[str, int]]:
-    """(inspection, when) of what people said since then, by the broker's append time."""
-    queries = (select(column.inspection, column.at_us).where(column.at_us >= since_us) for column in (_L, _R))
-    return {(inspection, at_us) for query in queries for inspection, at_us in connection.execute(query)}
+def words_since(connection: Connection, since_us: int) -> set[Word]:
+    """What people said since then, by the broker's append time."""
+    reviews = select(_R.inspection, _R.who, _R.revision, _R.at_us).where(_R.at_us >= since_us)
+    labels = select(_L.inspection, _L.label_id, _L.at_us).where(_L.at_us >= since_us)
+    found = {(row.inspection, f"{row.who}/{row.revision}", row.at_us) for row in connection.execute(reviews)}
+    return found | {(row.inspection, row.label_id, row.at_us) for row in connection.execute(labels)}
 
 
 def clock_us(connection: Connection) -> int:

@@ -6,6 +6,9 @@
 * steps: what was put in force here: place (of the act), the digest before (empty: none) and after, the version as JSON.
 * dockets: parts that somebody has looked at; data: the docket as JSON; state: open, decided, contested; held_by: who has the part
   until held_until_ms (of the console's clock). answers: who answered of which part, so that it can be undone; undone: it was.
+* namings: clusters of unknowns that were named here: the proposal as JSON, the cluster's digest; state: waiting (for its class),
+  applied (with label and taxonomy), undone, rejected. named: their members. active: while the naming counts: a part is in one
+  such naming at most; draft: the label without its class, said: the last label that was sent, both JSON.
 """
 
 from __future__ import annotations
@@ -71,6 +74,30 @@ OUTGOING = Table(
     _text("headers"),
     _us("made_us"),
     sqlite_autoincrement=True,  # a number is never given again, not even when the table was empty
+)
+NAMINGS = Table(
+    "namings",
+    META,
+    _text("proposal", key=True),
+    _text("product"),
+    _text("cluster"),
+    _text("who"),
+    _text("state"),
+    *(_text(name, nullable=True) for name in ("label", "taxonomy")),
+    _text("data"),
+    _us("made_us"),
+    Index("namings_made", "made_us"),
+)
+NAMED = Table(
+    "named",
+    META,
+    _text("inspection", key=True),
+    _text("proposal", key=True),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    _text("draft"),
+    _text("said", nullable=True),
+    _us("said_us"),
+    Index("named_proposal", "proposal"),
 )
 STEPS = Table("steps", META, _text("place", key=True), _text("before", key=True), _text("after"), _text("data"), _us("made_us"))
 DOCKETS = Table(

@@ -13,6 +13,7 @@ import structlog
 
 from schemas.envelope import ContractError, Received
 from streams.metrics import CONSOLE_EMBEDDINGS, CONSOLE_EMBEDDINGS_READ, GAPS
+from streams.wiring.adapters.database.ask_standing import Word
 from streams.wiring.adapters.embeddings.record import Embedded, embedded
 from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Place, Store
@@ -31,8 +32,8 @@ class Stands(Protocol):
     def now(self, inspections: Sequence[str]) -> tuple[Mapping[str, Now], int]:
         """(inspection -> how it stands, of those that are known; how far the sink has come, microseconds since 1970)."""
 
-    def touched(self, since_us: int) -> set[tuple[str, int]]:
-        """(inspection, when) of what people said since then. By the broker's append time."""
+    def words(self, since_us: int) -> set[Word]:
+        """What people said since then: (inspection, which word of it, when)."""
 
 
 class Intake:
@@ -43,7 +44,7 @@ class Intake:
         self._waiting = Waiting(room)
         self._widths: dict[str, int] = {}
         self._stored: dict[Place, int] = {}
-        self._heard: set[tuple[str, int]] = set()
+        self._heard: set[Word] = set()
         self._whole_at = float("-inf")
         self.read: dict[Place, int] = {}
 
@@ -108,9 +109,9 @@ class Intake:
     def _follow_people(self) -> None:
         """What people said since the last turn; once an hour, and first of all, of every part that is kept."""
         whole = time.monotonic() - self._whole_at >= _WHOLE_S
-        since_us = max((at_us for _, at_us in self._heard), default=0) - _OVERLAP_US
-        heard = self._stands.touched(since_us)
-        self._restate(self._store.inspections() if whole else sorted({one for one, _ in heard - self._heard}))
+        since_us = max((at_us for _, _, at_us in self._heard), default=0) - _OVERLAP_US
+        heard = self._stands.words(since_us)
+        self._restate(self._store.inspections() if whole else sorted({one for one, _, _ in heard - self._heard}))
         self._heard = heard
         if whole:
             self._whole_at = time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from streams.review.keeping import Judged, kept
 from streams.wiring.adapters.database.ask_console import Questions
-from streams.wiring.adapters.database.ask_standing import Standing
+from streams.wiring.adapters.database.ask_standing import Standing, Word
 from streams.wiring.adapters.embeddings.waiting import Now
 
 
@@ -20,8 +20,8 @@ class Stands:
         found, clock_us = self._questions.standings(inspections)
         return {inspection: _now(one) for inspection, one in found.items()}, clock_us
 
-    def touched(self, since_us: int) -> set[tuple[str, int]]:
-        return self._questions.touched(since_us)
+    def words(self, since_us: int) -> set[Word]:
+        return self._questions.words(since_us)
 
 
 def _now(one: Standing) -> Now:

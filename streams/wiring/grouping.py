@@ -1,0 +1,132 @@
+"""What is unknown now, in clusters: made when somebody looks and it has changed, remembered while people look at them.
+
+Only parts of one product and one trunk are held against each other. Who was named or answered meanwhile is no longer unknown.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from streams.fates import Unavailable
+from streams.review.clusters import MOST, Cluster, Unknown
+from streams.review.regions import region
+from streams.wiring.adapters.database.ask_console import Questions
+from streams.wiring.adapters.database.ask_standing import Member
+from streams.wiring.adapters.embeddings.store import Known, Store
+
+log = structlog.get_logger("unknowns")
+_REST_S = 30.0  # at most so often, while people look
+_REMEMBERED = 4
+Threshold = Callable[[str | None, str | None, str], float | None]
+Make = Callable[[Sequence[Unknown]], Sequence[Cluster]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped:
+    """views: inspection -> the view that was compared, the strangest one of the part."""
+
+    product: str
+    trunk: str
+    cluster: Cluster
+    views: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """The biggest first, of equal ones the newest. alone: unknown parts in no cluster. of: the parts that were compared."""
+
+    groups: tuple[Grouped, ...]
+    alone: int
+    of: frozenset[str]
+
+
+class Grouping:
+    """threshold: as in `Ports`. make: gives the clusters. May be asked from any thread; every method raises Unavailable."""
+
+    def __init__(self, store: Store, questions: Questions, threshold: Threshold, make: Make, rest_s: float = _REST_S) -> None:
+        self._store, self._questions, self._threshold, self._make, self._rest_s = store, questions, threshold, make, rest_s
+        self._made: deque[Groups] = deque(maxlen=_REMEMBERED)
+        self._made_at = float("-inf")
+        self._working = threading.Lock()
+
+    def now(self) -> tuple[Groups, bool]:
+        """(the newest clusters, whether newer ones are being made). Whoever asks first waits for them."""
+        known = self._store.unknown(MOST)
+        if not self._made:
+            with self._working:
+                if not self._made:
+                    self._group(known)
+        newest = self._made[-1]
+        stale = newest.of != frozenset(one.inspection for one in known)
+        if stale and time.monotonic() - self._made_at >= self._rest_s and self._working.acquire(blocking=False):
+            threading.Thread(target=self._again, args=(known,), name="grouping", daemon=True).start()
+        return newest, stale
+
+    def find(self, id: str) -> Grouped | None:
+        """Also one of a little while ago, so that nobody loses what they are looking at."""
+        return next((one for made in reversed(self._made) for one in made.groups if one.cluster.id == id), None)
+
+    def still_unknown(self, inspections: Sequence[str]) -> frozenset[str]:
+        return frozenset(one.inspection for one in self._store.of(inspections) if one.state == "unknown")
+
+    def _again(self, known: Sequence[Known]) -> None:
+        """In a thread; holds the lock."""
+        try:
+            self._group(known)
+        except Unavailable as error:
+            log.warning("unknowns are not grouped now", error=str(error))
+        finally:
+            self._working.release()
+
+    def _group(self, known: Sequence[Known]) -> None:
+        heaps: dict[tuple[str, str], dict[str, Known]] = {}
+        for one in sorted(known, key=lambda one: (one.p_value, one.view)):
+            heaps.setdefault((one.product, one.trunk), {}).setdefault(one.inspection, one)
+        groups = [group for heap, views in heaps.items() for group in self._of_heap(heap, views)]
+        grouped = sum(len(one.cluster.members) for one in groups)
+        of = frozenset(one.inspection for one in known)
+        order = sorted(groups, key=lambda one: (-len(one.cluster.members), -one.cluster.newest_ms, one.cluster.id))
+        self._made.append(Groups(groups=tuple(order), alone=len(of) - grouped, of=of))
+        self._made_at = time.monotonic()
+
+    def _of_heap(self, heap: tuple[str, str], views: Mapping[str, Known]) -> list[Grouped]:
+        vectors = self._store.vectors([one.id for one in views.values()])
+        about = self._questions.members(list(views))
+        unknowns = [
+            self._unknown(one, vectors[one.id], about[one.inspection])
+            for one in views.values()
+            if one.id in vectors and one.inspection in about
+        ]
+        names = {inspection: one.view for inspection, one in views.items()}
+        return [_grouped(heap, cluster, names) for cluster in self._make(unknowns)]
+
+    def _unknown(self, one: Known, vector: object, member: Member) -> Unknown:
+        size = self._size(one.view, member)
+        return Unknown(
+            inspection=one.inspection,
+            station=member.station,
+            at_ms=member.at_us // 1000,
+            embedding=vector,  # type: ignore[arg-type]
+            area_share=size[0] if size else None,
+            elongation=size[1] if size else None,
+        )
+
+    def _size(self, view: str, member: Member) -> tuple[float, float] | None:
+        """Of what lies above the threshold in the heat map; None: there is neither."""
+        seen = member.views.get(view)
+        limit = self._threshold(member.policy, member.model_set, view)
+        if seen is None or seen.heat is None or limit is None:
+            return None
+        top, cells = seen.heat
+        return region(cells, limit * 255 / top)
+
+
+def _grouped(heap: tuple[str, str], cluster: Cluster, views: Mapping[str, str]) -> Grouped:
+    mine = {one.inspection: views[one.inspection] for one in cluster.members}
+    return Grouped(product=heap[0], trunk=heap[1], cluster=cluster, views=mine)
