@@ -60,6 +60,7 @@ COMMANDS: dict[str, str] = {
     "user list": "user:list_users",
     "user role": "user:role",
     "user reset": "user:reset",
+    "user provider": "user:provider",
     "user disable": "user:disable",
     "user enable": "user:enable",
     "bench pipeline": "bench:pipeline",

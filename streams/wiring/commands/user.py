@@ -29,11 +29,18 @@ Who = Annotated[str | None, typer.Option(help="Who does it; else the account tha
 
 
 def add(
-    name: Name, why: Why, role: Annotated[RoleName, typer.Option(help="What the user may.")] = "operator", who: Who = None
+    name: Name,
+    why: Why,
+    role: Annotated[RoleName, typer.Option(help="What the user may.")] = "operator",
+    at_provider: Annotated[bool, typer.Option("--at-provider", help="Logs in at the OpenID Connect provider.")] = False,
+    who: Who = None,
 ) -> None:
     """Add a user; prints a one-time link, good for 24 hours, by which the user sets a password."""
     with _accounts() as (accounts, url):
-        typer.echo(link_to(url, accounts.add(name, role, who=_me(who), why=why, now=_now())))
+        if at_provider:
+            accounts.add_for_provider(name, role, who=_me(who), why=why, now=_now())
+        else:
+            typer.echo(link_to(url, accounts.add(name, role, who=_me(who), why=why, now=_now())))
 
 
 def list_users(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
@@ -46,7 +53,15 @@ def list_users(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")]
         return
     table = Table("name", "role", "state", "made by")
     for user in users:
-        state = "disabled" if user.disabled else "may log in" if user.ready else "waits for a password"
+        state = (
+            "disabled"
+            if user.disabled
+            else "may log in"
+            if user.ready
+            else "waits for the provider"
+            if user.at_provider
+            else "waits for a password"
+        )
         table.add_row(user.name, user.role, state, user.made_by)
     Console().print(table)
 
@@ -61,6 +76,12 @@ def reset(name: Name, why: Why, who: Who = None) -> None:
     """Forget a password; prints a one-time link for a new one. Sessions end."""
     with _accounts() as (accounts, url):
         typer.echo(link_to(url, accounts.reset(name, who=_me(who), why=why, now=_now())))
+
+
+def provider(name: Name, why: Why, who: Who = None) -> None:
+    """Let a user log in at the OpenID Connect provider, and no longer with a password. Sessions end."""
+    with _accounts() as (accounts, _):
+        accounts.to_provider(name, who=_me(who), why=why, now=_now())
 
 
 def disable(name: Name, why: Why, who: Who = None) -> None:

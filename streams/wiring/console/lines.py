@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from streams.fates import Unavailable
+from streams.wiring.console import security
 from streams.wiring.console.escapes import silence
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import fragment, page
@@ -50,8 +51,8 @@ def show(ask: Ask) -> Response:
     return page(ask, "lines.html", stations=stations(ask), order=ORDER, hours=HOURS, escapes=ask.ports.escapes(), silence=silence)
 
 
-async def follow(ask: Ask) -> Response:
-    """The counts again whenever they have changed, until the browser or the process goes."""
+async def follow(ask: Ask) -> StreamingResponse:
+    """The counts again whenever they have changed, until the browser, the session or the process goes."""
     return StreamingResponse(_events(ask), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
@@ -59,6 +60,9 @@ async def _events(ask: Ask) -> AsyncIterator[str]:
     closing, last, quiet_s = ask.ports.closing, "", 0.0
     while not closing.is_set():
         text = await run_in_threadpool(_live, ask)
+        if text is None:
+            yield event("lines", fragment("lines_ended.html"))
+            return
         if text != last or quiet_s >= _ALIVE_S:
             yield event("lines", text) if text != last else ": still here\n\n"
             last, quiet_s = text, 0.0
@@ -74,13 +78,17 @@ def event(name: str, text: str) -> str:
     return f"event: {name}\n" + "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
 
 
-def _live(ask: Ask) -> str:
+def _live(ask: Ask) -> str | None:
+    """None: whoever asked is not logged in any more."""
+    now, token = ask.ports.now(), security.session_token(ask.request, ask.ports.secure)
     try:
-        found = stations(ask, ask.ports.now())
+        if token is None or ask.ports.sessions.still(token, now) is None:
+            return None
+        found = stations(ask, now)
     except Unavailable:
         return fragment("lines_away.html")
     escapes = ask.ports.escapes()
-    return fragment("lines_live.html", stations=found, order=ORDER, now=ask.ports.now(), escapes=escapes, silence=silence)
+    return fragment("lines_live.html", stations=found, order=ORDER, now=now, escapes=escapes, silence=silence)
 
 
 def stations(ask: Ask, now: datetime | None = None) -> list[Station]:

@@ -8,12 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from streams.wiring.console import security
-from streams.wiring.console.ports import Ask, Provider
+from streams.wiring.console.ports import Ask, Provider, User
 from streams.wiring.console.rendering import page
 from streams.wiring.console.security import Rejected
 
 _MOST_NAME = 80
 _WRONG = "This name and this password do not fit each other."
+_CHANGED = "An admin has changed this user just now. Log in again."
 _WAIT = "Too many attempts have failed. Wait a quarter of an hour, or ask an admin for a one-time link."
 
 
@@ -26,13 +27,14 @@ def show(ask: Ask) -> Response:
 def login(ask: Ask) -> Response:
     name, password = ask.form.get("name", "")[:_MOST_NAME], ask.form.get("password", "")
     address = ask.request.client.host if ask.request.client else "?"
-    if ask.ports.sessions.too_many(name, address, ask.now):
+    attempt = ask.ports.sessions.attempt(name, address, ask.now)
+    if attempt is None:
         return _form(ask, 429, _WAIT, name)
     user = ask.ports.accounts.check(name, password)
     if user is None:
-        ask.ports.sessions.failed(name, address, ask.now)
         return _form(ask, 401, _WRONG, name)
-    return begin(ask, user.name)
+    ask.ports.sessions.fitted(attempt)
+    return begin(ask, user)
 
 
 def _form(ask: Ask, status: int, fault: str | None, name: str = "") -> Response:
@@ -56,7 +58,7 @@ async def from_provider(ask: Ask) -> Response:
         user = await run_in_threadpool(accounts.from_provider, identity.subject, identity.name, ask.ports.newcomer, ask.now)
     except ValueError as error:
         return await run_in_threadpool(_form, ask, 403, str(error))
-    return await run_in_threadpool(begin, ask, user.name)
+    return await run_in_threadpool(begin, ask, user)
 
 
 def _provider(ask: Ask) -> Provider:
@@ -65,10 +67,13 @@ def _provider(ask: Ask) -> Provider:
     return ask.ports.provider
 
 
-def begin(ask: Ask, name: str) -> Response:
+def begin(ask: Ask, user: User) -> Response:
     """A new session, whatever cookie came: nobody can be made to use a session that somebody else knows."""
+    token = ask.ports.sessions.begin(user, ask.now)
+    if token is None:
+        return _form(ask, 401, _CHANGED, user.name)
     response = RedirectResponse("/", 303)
-    security.keep_session(response, ask.ports.sessions.begin(name, ask.now), ask.ports.secure)
+    security.keep_session(response, token, ask.ports.secure)
     return response
 
 
@@ -98,4 +103,4 @@ def use_link(ask: Ask) -> Response:
     except ValueError as error:
         link = ask.ports.accounts.link(token, ask.now)
         return page(ask, "welcome.html", 400, link=link, token=token, fault=str(error), name=name)
-    return begin(ask, user.name)
+    return begin(ask, user)

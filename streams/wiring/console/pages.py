@@ -82,6 +82,7 @@ PAGES: tuple[Page, ...] = (
     Page(path="/users/add", act="add a user", may=ADMIN, handler=users.add, method="POST"),
     Page(path="/users/role", act="give a role", may=ADMIN, handler=users.give_role, method="POST"),
     Page(path="/users/reset", act="reset a password", may=ADMIN, handler=users.reset, method="POST"),
+    Page(path="/users/provider", act="send a user to the provider", may=ADMIN, handler=users.to_provider, method="POST"),
     Page(path="/users/disable", act="disable a user", may=ADMIN, handler=users.disable, method="POST"),
     Page(path="/users/enable", act="enable a user", may=ADMIN, handler=users.enable, method="POST"),
     Page(path="/login", act="see the login form", may=None, handler=login.show),

@@ -69,10 +69,13 @@ def keep_visitor(response: Response, token: str, secure: bool) -> None:
     _keep(response, _VISITOR, token, secure, None)
 
 
-def check_form(request: Request, given: str | None, expected: str | None) -> None:
-    """Raises Rejected 403 unless the form has its token, and the request comes from a page of ours."""
+def check_form(request: Request, given: str | None, expected: str | None, url: str) -> None:
+    """Raises Rejected 403 unless the form has its token, and the request comes from a page of ours.
+
+    url: the console's address as people write it: a proxy before it need not pass their Host on.
+    """
     origin = request.headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    foreign = origin is not None and urlsplit(origin).netloc not in (request.headers.get("host"), urlsplit(url).netloc)
     known = given is not None and expected is not None and hmac.compare_digest(given.encode(), expected.encode())
     if foreign or not known:
         raise Rejected(403, "This form is too old, or does not come from this page. Nothing was changed: load the page again.")

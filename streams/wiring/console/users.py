@@ -22,13 +22,22 @@ def show(ask: Ask) -> Response:
 
 
 def add(ask: Ask) -> Response:
-    name, role = ask.form.get("name", ""), _role(ask)
-    return _done(ask, lambda: ask.ports.accounts.add(name, role, who=ask.who, why=_why(ask), now=ask.now), f"{name} was added")
+    """With a link, or for the provider."""
+    name, role, accounts = ask.form.get("name", ""), _role(ask), ask.ports.accounts
+    change = accounts.add_for_provider if ask.form.get("at") == "provider" else accounts.add
+    return _done(ask, lambda: change(name, role, who=ask.who, why=_why(ask), now=ask.now), f"{name} was added")
 
 
 def reset(ask: Ask) -> Response:
     name = ask.form.get("name", "")
     return _done(ask, lambda: ask.ports.accounts.reset(name, who=ask.who, why=_why(ask), now=ask.now), f"{name} is logged out")
+
+
+def to_provider(ask: Ask) -> Response:
+    name, change = ask.form.get("name", ""), ask.ports.accounts.to_provider
+    return _done(
+        ask, lambda: change(name, who=ask.who, why=_why(ask), now=ask.now), f"{name} logs in at the provider from now on"
+    )
 
 
 def give_role(ask: Ask) -> Response:
@@ -64,8 +73,8 @@ def _done(ask: Ask, change: Callable[[], str | None], said: str) -> Response:
 def _shown(
     ask: Ask, status: int = 200, *, fault: str | None = None, said: str | None = None, link: str | None = None
 ) -> Response:
-    users = ask.ports.accounts.users()
-    return page(ask, "users.html", status, users=users, roles=ROLES, fault=fault, said=said, link=link)
+    users, provider = ask.ports.accounts.users(), ask.ports.provider is not None
+    return page(ask, "users.html", status, users=users, roles=ROLES, fault=fault, said=said, link=link, provider=provider)
 
 
 def _role(ask: Ask) -> Role:

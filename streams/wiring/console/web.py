@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from streams.fates import Unavailable
+from streams.fates import Unavailable, Unprocessable
 from streams.wiring.console import rendering, security
 from streams.wiring.console.pages import PAGES, Page
 from streams.wiring.console.ports import Ask, Person, Ports
@@ -70,9 +70,11 @@ def _endpoint(ports: Ports, page: Page) -> Callable[[Request], Awaitable[Respons
             return await _answer(page, ask)
         except Rejected as error:
             return await run_in_threadpool(_problem, ask, error.status, str(error))
+        except Unprocessable as error:
+            return await run_in_threadpool(_problem, ask, 400, f"That cannot be looked up, nor kept: {error.detail or error}")
         except Unavailable as error:
             log.warning("unavailable", path=page.path, error=str(error))
-            return await run_in_threadpool(_problem, ask, 503, f"The database cannot answer: {error}")
+            return await run_in_threadpool(_problem, ask, 503, f"What this page needs is away: {error}")
 
     return endpoint
 
@@ -86,7 +88,7 @@ async def _with_form(ask: Ask) -> Ask:
     form = await security.form_of(ask.request)
     given = form.pop(security.CSRF_FIELD, None) or ask.request.headers.get(security.CSRF_HEADER)
     expected = ask.person.csrf if ask.person else security.visitor_token(ask.request, ask.ports.secure)
-    security.check_form(ask.request, given, expected)
+    security.check_form(ask.request, given, expected, ask.ports.url)
     return Ask(ports=ask.ports, request=ask.request, person=ask.person, form=form, now=ask.now)
 
 
@@ -121,6 +123,7 @@ def _bug(ports: Ports) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def bug(request: Request, error: Exception) -> Response:
         log.error("a page failed", path=request.url.path, exc_info=error)
         ask = Ask(ports=ports, request=request, person=None, form={}, now=ports.now())
-        return await run_in_threadpool(_problem, ask, 500, "This page failed; the log says why. Nothing was changed.")
+        found = await run_in_threadpool(_problem, ask, 500, "This page failed; the log says why. Nothing was changed.")
+        return security.harden(found, ports.secure)  # outside of the middleware
 
     return bug

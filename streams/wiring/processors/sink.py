@@ -147,7 +147,7 @@ class Sink:
                 try:
                     self._store.write([one])
                 except NotStorable as error:
-                    batch.refused[index] = str(error)
+                    batch.refused[index] = error.detail
 
     # ---------------------------------------------------------------- beside them
     def _begin(self, committed: Mapping[Place, int]) -> Mapping[Place, int]:

@@ -1,7 +1,8 @@
 """Where the database is, how it is opened, and what its errors mean. Knows no table.
 
 SQLite runs in WAL: readers and the one writer do not wait for each other. `synchronous` is NORMAL: a power failure may take the
-last transactions, and their positions with them, so they are read from Kafka again.
+last transactions, and their positions with them, so they are read from Kafka again. Where a database holds what no topic has,
+it has to be FULL.
 """
 
 from __future__ import annotations
@@ -9,22 +10,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
-from streams.fates import Unavailable
+from streams.fates import Unavailable, Unprocessable
 
 FILE = "verdictline.db"
 _BUSY_S = 5.0
 _OF_THE_ROW = ("22", "23", "54")  # SQLSTATE classes: data exception, integrity, a limit of the program
 
 
-class NotStorable(Exception):
-    """The database refuses these values: trying again cannot help."""
+class NotStorable(Unprocessable):
+    """The database refuses these values, to keep them or to look for them: trying again cannot help."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("not_storable", detail)
 
 
 def database_url(database: str | None, state: Path) -> URL:
@@ -52,20 +57,20 @@ def _through_socket(url: URL) -> URL:
     return url.difference_update_query(["host"]).update_query_dict({"unix_sock": f"{folder}/.s.PGSQL.{url.port or 5432}"})
 
 
-def open_engine(url: URL) -> Engine:
-    """Opens nothing yet. Connections are checked before they are used."""
+def open_engine(url: URL, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> Engine:
+    """Opens nothing yet. Connections are checked before they are used. synchronous: of SQLite."""
     if url.drivername != "sqlite":
         return create_engine(url, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args={"timeout": 10})
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": _BUSY_S})
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", partial(_prepare, synchronous=synchronous))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+def _prepare(connection: sqlite3.Connection, _: Any, *, synchronous: str) -> None:
     connection.isolation_level = None  # transactions are begun below: the driver would begin them too late
-    for line in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768", "journal_size_limit=67108864"):
+    for line in ("journal_mode=WAL", f"synchronous={synchronous}", "cache_size=-32768", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {line}")
 
 
@@ -83,7 +88,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One snapshot. Raises Unavailable."""
+    """One snapshot. Raises Unavailable, NotStorable."""
     with told_apart(engine), engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -28,6 +28,7 @@ from streams.wiring.adapters.desk.tables import LINKS, SESSIONS, USERS
 ROLES: tuple[Role, ...] = get_args(Role)
 LINK_LASTS = timedelta(hours=24)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
+_USED_UP = "This link was used already, or has expired. Ask an admin for another one."
 _U, _L = USERS.c, LINKS.c
 
 
@@ -37,13 +38,18 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """ready: a password is set, or the provider knows who it is."""
+    """ready: a password is set, or the provider knows who it is. at_provider: logs in there, where that is configured.
+
+    stamp: of the password or of who it is at the provider: a session begins only while it is still that one.
+    """
 
     name: str
     role: Role
     disabled: bool
     ready: bool
+    at_provider: bool
     made_by: str
+    stamp: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,21 +90,26 @@ class Accounts:
 
     # ---------------------------------------------------------------- links
     def first_link(self, now: datetime) -> str | None:
-        """A one-time link's token that makes the first admin; None: there are users. Those made before stay good."""
+        """A one-time link's token that makes the first admin; None: there is one. Those made before stay good."""
         with writing(self._engine) as connection:
-            if _count(connection):
+            if _admins(connection):
                 return None
             return _new_link(connection, None, "admin", now)
 
     def use_link(self, token: str, name: str, password: str, now: datetime) -> User:
-        """Set the password of the link's user, or make one of that name. The link is used up."""
+        """Set the password of the link's user, or make one of that name. The link is used up.
+
+        A hash takes memory and time: it is computed only for whoever has a link.
+        """
         if (fault := fault_of(password)) is not None:
             raise Refused(fault)
+        if self.link(token, now) is None:
+            raise Refused(_USED_UP)
         secret = hashed(password)
         with writing(self._engine) as connection:
             link = _link(connection, token, now)
             if link is None:
-                raise Refused("This link was used already, or has expired. Ask an admin for another one.")
+                raise Refused(_USED_UP)
             mine = link.name or name
             if link.name is None:
                 _add(connection, mine, link.role, who=mine, why="the one-time admin link of the first start", now=now)
@@ -119,10 +130,22 @@ class Accounts:
             _add(connection, name, role, who=who, why=why, now=now)
             return _new_link(connection, name, role, now)
 
+    def add_for_provider(self, name: str, role: Role, *, who: str, why: str, now: datetime) -> None:
+        """A user without a link: who first comes from the provider under this name."""
+        with writing(self._engine) as connection:
+            _add(connection, name, role, who=who, why=why, now=now, at_provider=True)
+
     def reset(self, name: str, *, who: str, why: str, now: datetime) -> str:
-        """Forget the password, end the sessions; the token of a new link."""
-        with self._changing(name, {"password": None}, "user_password", who=who, why=why, now=now) as (connection, row):
+        """Forget the password, end the sessions; the token of a new link. The provider's word does not count before."""
+        values = {"password": None, "at_provider": False}
+        with self._changing(name, values, "user_password", who=who, why=why, now=now) as (connection, row):
             return _new_link(connection, name, row.role, now)
+
+    def to_provider(self, name: str, *, who: str, why: str, now: datetime) -> None:
+        """Forget the password and who it was; from now on it is who first comes from the provider under this name."""
+        values = {"password": None, "subject": None, "at_provider": True}
+        with self._changing(name, values, "user_password", who=who, why=why, now=now):
+            pass
 
     def give_role(self, name: str, role: Role, *, who: str, why: str, now: datetime) -> None:
         with self._changing(name, {"role": role}, "user_role", who=who, why=why, now=now):
@@ -138,28 +161,16 @@ class Accounts:
             pass
 
     def from_provider(self, subject: str, name: str, role: Role | None, now: datetime) -> User:
-        """Whom the provider means. The first time the name counts: that of a user whom an admin has added and who has neither
-        password nor subject; or a new user of that role. role: of newcomers; None: an admin adds them.
+        """Whom the provider means. The first time the name counts: that of a user whom an admin has added for the provider, or
+        a new user of that role. Upper and lower case are one. role: of newcomers; None: an admin adds them.
         """
         with writing(self._engine) as connection:
             row = connection.execute(select(USERS).where(_U.subject == subject)).first()
             if row is None:
-                self._adopt(connection, subject, name, role, now)
-                row = _row(connection, name)
+                row = _row(connection, _adopt(connection, subject, name, role, now))
         if row.disabled:
             raise Refused(f"User {row.name} is disabled.")
         return _user(row)
-
-    @staticmethod
-    def _adopt(connection: Connection, subject: str, name: str, role: Role | None, now: datetime) -> None:
-        known = connection.execute(select(USERS).where(_U.name == name)).first()
-        if known is None and role is not None:
-            _add(connection, name, role, who=name, why="first login at the provider", now=now, subject=subject)
-        elif known is not None and known.password is None and known.subject is None:
-            connection.execute(USERS.update().where(_U.name == name).values(subject=subject))
-            connection.execute(LINKS.delete().where(_L.name == name))
-        else:
-            raise Refused(f"The provider says that you are {name}. Ask an admin to add a user of that name, without a password.")
 
     @contextmanager
     def _changing(
@@ -167,24 +178,37 @@ class Accounts:
     ) -> Iterator[tuple[Connection, Any]]:
         with writing(self._engine) as connection:
             _row(connection, name)
+            before = _admins(connection)
             connection.execute(USERS.update().where(_U.name == name).values(**values))
             connection.execute(SESSIONS.delete().where(SESSIONS.c.name == name))
             connection.execute(LINKS.delete().where(_L.name == name))
-            admins = select(func.count()).where(_U.role == "admin", _U.disabled.is_(False))
-            if not connection.execute(admins).scalar_one():
+            if before and not _admins(connection):
                 raise Refused(f"{name} is the last admin: make somebody else one first.")
             row = _row(connection, name)
             _tell(connection, kind, row, who=who, why=why, now=now)
             yield connection, row
 
 
-def _add(connection: Connection, name: str, role: Role, *, who: str, why: str, now: datetime, subject: str | None = None) -> None:
+def _adopt(connection: Connection, subject: str, name: str, role: Role | None, now: datetime) -> str:
+    """The user's own name. Raises Refused."""
+    known = connection.execute(select(USERS).where(func.lower(_U.name) == name.lower())).first()
+    if known is None and role is not None:
+        _add(connection, name, role, who=name, why="first login at the provider", now=now, at_provider=True, subject=subject)
+        return name
+    if known is None or not known.at_provider or known.subject is not None:
+        raise Refused(f"The provider says that you are {name}. Ask an admin to add that name as one who logs in at the provider.")
+    connection.execute(USERS.update().where(_U.name == known.name).values(subject=subject))
+    return str(known.name)
+
+
+def _add(connection: Connection, name: str, role: Role, *, who: str, why: str, now: datetime, **values: Any) -> None:
     if not _NAME.fullmatch(name):
         raise Refused("A name has 1 to 80 letters, digits or . _ @ + - and begins with a letter or digit.")
     if connection.execute(select(_U.name).where(func.lower(_U.name) == name.lower())).first() is not None:
         raise Refused(f"There is a user {name} already.")
-    values = {"name": name, "role": role, "password": None, "subject": subject, "disabled": False}
-    connection.execute(USERS.insert(), {**values, "made_us": micros(now), "made_by": who})
+    empty = {"password": None, "subject": None, "at_provider": False, "disabled": False}
+    mine = {"name": name, "role": role, "made_us": micros(now), "made_by": who}
+    connection.execute(USERS.insert(), {**empty, **mine, **values})
     _tell(connection, "user_added", _row(connection, name), who=who, why=why, now=now)
 
 
@@ -212,10 +236,24 @@ def _row(connection: Connection, name: str) -> Any:
     return row
 
 
-def _count(connection: Connection) -> int:
-    return int(connection.execute(select(func.count()).select_from(USERS)).scalar_one())
+def _admins(connection: Connection) -> int:
+    """Who is not disabled."""
+    enabled = select(func.count()).where(_U.role == "admin", _U.disabled.is_(False))
+    return int(connection.execute(enabled).scalar_one())
 
 
 def _user(row: Row[Any] | Any) -> User:
-    ready = row.password is not None or row.subject is not None
-    return User(name=row.name, role=row.role, disabled=bool(row.disabled), ready=ready, made_by=row.made_by)
+    return User(
+        name=row.name,
+        role=row.role,
+        disabled=bool(row.disabled),
+        ready=row.password is not None or row.subject is not None,
+        at_provider=bool(row.at_provider),
+        made_by=row.made_by,
+        stamp=stamp(row),
+    )
+
+
+def stamp(row: Row[Any] | Any) -> str:
+    """Of a user's row: another one after the password or the provider's subject has changed."""
+    return token_hash(f"{row.password} {row.subject}")

@@ -1,7 +1,7 @@
 """Carries what waits in the console's database to Kafka: a record is deleted once it is acknowledged, and not before.
 
-Killed between the two it is sent again: with the same id, which consumers ignore. Knows no message. Numbers of records that are
-gone are given again by the database, so what is under way is kept as a set, and not as a position.
+Killed between the two it is sent again: with the same id, which consumers ignore. Knows no message. What is under way
+is kept as a set: it is taken again only where it was not sent.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Outgoing:
             return int(connection.execute(select(func.count()).select_from(OUTGOING)).scalar_one())
 
     def take(self, most: int) -> list[tuple[int, Record]]:
-        """(number, record) of the oldest ones; they stay until `done`, and then others may get their numbers."""
+        """(number, record) of the oldest ones; they stay until `done`. No number is given twice."""
         with reading(self._engine) as connection:
             rows = connection.execute(select(OUTGOING).order_by(_O.id).limit(most)).all()
         return [(row.id, _record(row.topic, row.key, row.value, row.headers)) for row in rows]

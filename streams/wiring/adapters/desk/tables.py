@@ -1,6 +1,7 @@
 """The console's own tables. Times are `*_us`: microseconds since 1970, UTC. Knows no page.
 
 * users: password: of argon2, None until one is set; subject: who it is at the OIDC provider, None where passwords are used.
+  at_provider: an admin has said that this user logs in there; nobody else is whom the provider calls by that name.
 * sessions: token: SHA-256 of what the cookie holds. links: one-time links, token likewise; user: None makes a new one.
 * attempts: logins that failed, for the rate limit. outgoing: records that Kafka has not acknowledged; headers: JSON, base64.
 * steps: what was put in force here: place (of the act), the digest before (empty: none) and after, the version as JSON.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false
 
 META = MetaData()
 
@@ -39,6 +40,7 @@ USERS = Table(
     _text("role"),
     _text("password", nullable=True),
     _text("subject", nullable=True),
+    Column("at_provider", Boolean(create_constraint=False), nullable=False, server_default=false()),
     Column("disabled", Boolean(create_constraint=False), nullable=False),
     _us("made_us"),
     _text("made_by"),

@@ -7,19 +7,24 @@ import zlib
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from schemas.common import ImageRef
 from schemas.envelope import Received
 from schemas.evidence import AnnouncedV1
 from streams.fates import Unavailable, Unprocessable
+from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import REBUILDING, Store
 from streams.wiring.adapters.images import Images
 from streams.wiring.console import security
 from streams.wiring.console.pictures import overlay, why_not
-from tests.helpers.console import Desk, console, sha256
+from streams.wiring.console.web import application
+from tests.helpers.console import URL, Desk, console, sha256
+from tests.helpers.database import fresh_engine
 from tests.helpers.evidence_log import log_of
 from tests.helpers.history import MODELS, RULES, part
 from tests.helpers.judgement import announced, anomaly
+from tests.helpers.postgres import Postgres
 
 MARKUP = "<script>alert('x')</script>\"'&{{ 7 * 7 }}"
 LONG = "x" * 10_000
@@ -221,6 +226,30 @@ def test_too_many_failed_logins_must_wait_and_others_need_not(desk: Desk) -> Non
     assert statuses == [401] * 5 + [429] * 2
     assert browser.login("victim").status_code == 429
     assert desk.browser().login("other").status_code == 303
+
+
+def test_a_page_that_fails_leaves_with_the_same_headers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing() -> None:
+        raise KeyError("a bug")
+
+    browser = desk.logged_in("operator")
+    monkeypatch.setattr(desk.ports.questions, "newest", failing)
+    browser.client = TestClient(application(desk.ports), URL, raise_server_exceptions=False, cookies=dict(browser.client.cookies))
+    answer = browser.get("/inspection")
+    assert (answer.status_code, "the log says why" in answer.text) == (500, True)
+    assert {name: answer.headers[name] for name in security.HEADERS} == security.HEADERS
+
+
+def test_what_the_database_cannot_look_for_is_not_found(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with console(tmp_path, ()) as desk:
+        browser = desk.logged_in("operator")
+        engine = fresh_engine(postgres.fresh(), tmp_path)
+        monkeypatch.setattr(desk.ports.questions, "find", Questions(engine).find)
+        answer = browser.get("/inspection", q="\x00")
+        engine.dispose()
+    assert (answer.status_code, "cannot be looked up" in answer.text) == (400, True)
 
 
 def test_a_missing_user_looks_like_a_wrong_password(desk: Desk) -> None:

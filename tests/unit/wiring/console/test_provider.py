@@ -48,7 +48,7 @@ def at_provider(browser: Browser, sub: str) -> str:
 
 def test_who_was_added_by_an_admin_logs_in(tmp_path: Path, issuer: str) -> None:
     with served(tmp_path, issuer) as desk:
-        desk.accounts.add("m.weber", "engineer", who="admin", why="a test", now=desk.now)
+        desk.accounts.add_for_provider("m.weber", "engineer", who="admin", why="a test", now=desk.now)
         for _ in range(2):
             browser = desk.browser()
             assert "Log in with localhost" in browser.get("/login").text

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import get_args
 
 import pytest
+from starlette.requests import Request
 
 from schemas.label import Role
+from streams.wiring.console import lines
 from streams.wiring.console.pages import PAGES, Page
-from tests.helpers.console import PASSWORD, Browser, Desk, rows
+from streams.wiring.console.ports import Ask
+from tests.helpers.console import PASSWORD, URL, Browser, Desk, rows
 
 ROLES: tuple[Role, ...] = get_args(Role)
 CLOSED = [page for page in PAGES if page.may is not None and page.path != "/lines/events"]
@@ -53,6 +57,35 @@ def test_a_form_without_its_token_changes_nothing(desk: Desk) -> None:
     assert len(desk.accounts.users()) == before
     assert browser.post("/users/add", form, page="/users").status_code == 200
     assert len(desk.accounts.users()) == before + 1
+
+
+def test_a_form_comes_from_the_consoles_own_address_though_a_proxy_writes_another_host(desk: Desk) -> None:
+    browser, form = desk.logged_in("admin"), {"name": "new-one", "role": "operator", "why": "x"}
+    assert browser.post("/users/add", form, page="/users", origin="http://camera", host="10.0.0.9:8750").status_code == 403
+    assert browser.post("/users/add", form, page="/users", origin=URL, host="10.0.0.9:8750").status_code == 200
+
+
+def test_what_is_followed_ends_with_the_session(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "_EVERY_S", 0.01)
+    monkeypatch.setattr(lines, "_ALIVE_S", 0.02)
+    browser = desk.logged_in("operator")
+    cookie = f"verdictline-session={browser.client.cookies['verdictline-session']}".encode()
+    request = Request({"type": "http", "headers": [(b"cookie", cookie)]})
+    ask = Ask(ports=desk.ports, request=request, person=None, form={}, now=desk.now)
+
+    async def heard() -> list[str]:
+        said: list[str] = []
+        async for text in (await lines.follow(ask)).body_iterator:
+            said.append(str(text))
+            if len(said) == 3:
+                desk.accounts.disable("operator-1", who="chief", why="left", now=desk.now)
+        return said
+
+    said = asyncio.run(asyncio.wait_for(heard(), 20))
+    assert said[0].startswith("event: lines")
+    assert said[1:3] == [": still here\n\n"] * 2
+    assert len(said) == 4
+    assert "not logged in any more" in said[3]
 
 
 def test_a_forged_session_is_nobody(desk: Desk) -> None:
