@@ -70,6 +70,7 @@ COMMANDS: dict[str, str] = {
     "bench report": "bench_report:report",
     "bench escapes": "bench_escapes:escapes",
     "bench review": "bench_review:review",
+    "bench labels": "bench_labels:labels",
 }
 HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
 _GROUPS = {

@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +37,7 @@ Entry = tuple[int, int, int, float, str, int]  # band, promise, inspection, numb
 class Waiting:
     """One open review. due_ms: when the gate or the line needs an answer. p_value: smallest of its views; 1 without one.
 
-    uncertainty: entropy of the classifier by its largest value, 0 to 1. novelty: distance (1 - cosine) to the nearest labelled
+    uncertainty: `unsure` of the classifier's answer, 0 to 1. novelty: distance (1 - cosine) to the nearest labelled
     embedding when it was added, 0 to 2. sketch: unit length; None without an embedding.
     """
 
@@ -144,6 +144,17 @@ class Queue:
         sketches = np.stack([blank if one.sketch is None else one.sketch for one in these])
         nearest = 1 - np.einsum("wd,rd->wr", sketches, recent).max(axis=1)  # not @: its threads cost 3 ms on a busy machine
         return [math.inf if one.sketch is None else float(d) for one, d in zip(these, nearest, strict=True)]
+
+
+def unsure(shares: Sequence[float]) -> float:
+    """How close the two most probable classes are: 1 - (best - second), 0 to 1; 0 for a single class.
+
+    T. Scheffer et al., Active Hidden Markov Models for Information Extraction, 2001. Measured in docs/learning.md.
+    """
+    if len(shares) < 2:
+        return 0.0
+    second, best = sorted(shares)[-2:]
+    return min(1.0, max(0.0, 1.0 - (best - second)))
 
 
 def band(one: Waiting) -> Band:

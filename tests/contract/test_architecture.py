@@ -109,6 +109,7 @@ ALLOWED: dict[str, set[str]] = {
         "rich",
         "river",
         "structlog",
+        "threadpoolctl",
         "yaml",
     }
     | {"testcontainers", "tritonclient"},

@@ -150,6 +150,7 @@ def test_a_candidate_that_is_worse_says_so(line: Line) -> None:
     candidate = line.learn([line.say(n, "good", seen="spot") for n in range(20)])
     spot = next(one for one in candidate.by_class if one.label == "spot")
     assert spot.lost > spot.gained
+    assert "Worse for spot" in headline(candidate)
     assert any("spot gets worse" in one for one in doubts(candidate))
     assert any("called good than before" in one for one in doubts(candidate))
 

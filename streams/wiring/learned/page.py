@@ -23,7 +23,8 @@ from streams.wiring.learning import Candidate, classifier
 MOST_PICTURES = 48
 FEW_PARTS = 20
 _OWN = (
-    "body{max-width:960px}table{width:100%}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "body{max-width:960px}table{width:100%}td.n,th.n{text-align:right}"
+    "td.n,td.s{font-variant-numeric:tabular-nums;white-space:nowrap}.head strong{color:CanvasText}"
     "figure{display:inline-block;width:112px;margin:0 8px 10px 0;vertical-align:top;font-size:12px}"
     "figure img{width:96px;height:96px;border-radius:4px}figcaption{overflow-wrap:anywhere}h2{font-size:16px;margin:18px 0 4px}"
     ".soft{color:#5b6570;font-size:13px}@media(prefers-color-scheme:dark){.soft{color:#a3adb7}}"
@@ -92,8 +93,13 @@ def facts(candidate: Candidate, model_set: str) -> dict[str, Any]:
 
 
 def headline(candidate: Candidate) -> str:
-    """One sentence: better, worse, or not shown to be either."""
+    """Better, worse, or not shown to be either; and which classes lose more than they gain."""
     all_ = candidate.overall
+    worse = [str(one.label) for one in candidate.by_class if one.lost > one.gained]
+    return _overall(all_) + (f" Worse for {', '.join(worse)}." if worse else "")
+
+
+def _overall(all_: Compared) -> str:
     counts = f"of {all_.found_after.n} parts held out it names {all_.gained} rightly that were not, and {all_.lost} no longer"
     if all_.chance <= PROVEN:
         return f"The candidate is {'better' if all_.gained > all_.lost else 'WORSE'}: {counts} (p {all_.chance:.2g})."

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.review.queue import KINDS, WINDOW, Queue, Waiting, band, kind_of
+from streams.review.queue import KINDS, WINDOW, Queue, Waiting, band, kind_of, unsure
 from tests.helpers.calm import CALM
 from tests.helpers.labels import part
 
@@ -166,3 +166,11 @@ def test_a_hundred_thousand_waiting() -> None:
     assert np.median(took) < 0.01, "ten times what was measured"
     assert len(queue) == 100_000 - 200
     assert len(queue._heap) <= 2 * len(queue) + WINDOW + 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "doubt"),
+    [((1.0, 0.0), 0.0), ((0.5, 0.5), 1.0), ((0.1, 0.6, 0.3), 0.7), ((0.25,) * 4, 1.0), ((1.0,), 0.0), ((), 0.0)],
+)
+def test_doubt_is_how_close_the_best_two_are(shares: tuple[float, ...], doubt: float) -> None:
+    assert unsure(shares) == pytest.approx(doubt)

@@ -1,0 +1,51 @@
+"""The bench of label efficiency: whole groups on one side, the same seed the same life, the crossing by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streams.workbench.label_bench.orders import EVERY, by_chance, by_queue, life
+from streams.workbench.label_bench.run import crossing
+from streams.workbench.label_bench.sets import Classed
+
+
+def clumps(rare: int) -> Classed:
+    """Two frequent classes and a rare one, told apart by a few directions out of 992; two images a group."""
+    rng = np.random.default_rng(5)
+    kinds = ["a"] * 150 + ["b"] * 150 + ["c"] * rare
+    centres = {kind: np.abs(rng.normal(size=992)) for kind in "abc"}
+    rows = np.array([np.abs(centres[kind] + rng.normal(size=992) * 1.5) for kind in kinds], np.float32)
+    groups = [f"{kind}{i // 2}" for i, kind in enumerate(kinds)]
+    return Classed(name="clumps", embedding=rows, kind=np.array(kinds), group=np.array(groups))
+
+
+def test_no_group_is_in_the_pool_and_in_the_test() -> None:
+    one = life(clumps(20), 3)
+    assert not set(one.data.group[one.pool]) & set(one.data.group[one.test])
+    assert {0, 1, 2} == set(one.target[one.test].tolist()) == set(one.target[one.pool].tolist())
+    assert len(one.pool) == pytest.approx(192, abs=6)
+
+
+def test_the_queue_finds_the_rare_class_sooner_than_chance() -> None:
+    data = clumps(8)
+    ours = np.mean([by_queue(life(data, seed), 6 * EVERY) for seed in range(3)], axis=0)
+    chance = np.mean([by_chance(life(data, seed), [3 * EVERY, 6 * EVERY]) for seed in range(3)], axis=0)
+    assert len(ours) == 6
+    assert ours[2] > chance[0]
+    assert ours[5] >= chance[1]
+
+
+def test_the_same_seed_is_the_same_life() -> None:
+    data = clumps(20)
+    assert by_queue(life(data, 1), 2 * EVERY) == by_queue(life(data, 1), 2 * EVERY)
+    assert by_chance(life(data, 1), [20]) == by_chance(life(data, 1), [20])
+    assert by_chance(life(data, 1), [20]) != by_chance(life(data, 2), [20])
+
+
+@pytest.mark.parametrize(
+    ("curve", "target", "labels"),
+    [([0.5, 0.7, 0.9], 0.8, 25.0), ([0.5, 0.7, 0.9], 0.7, 20.0), ([0.5], 0.25, 5.0), ([0.5, 0.7], 0.8, None)],
+)
+def test_where_the_curve_crosses(curve: list[float], target: float, labels: float | None) -> None:
+    assert crossing(np.array(curve), target) == (labels if labels is None else pytest.approx(labels))
