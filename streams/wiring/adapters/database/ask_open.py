@@ -7,7 +7,6 @@ and turned bad too late. An index holds the open ones alone, so a page of them c
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +24,7 @@ _I, _E = INSPECTIONS.c, EVIDENCE.c
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """One part by its effective verdict. codes: of its reasons. gate_us: when a gate opens or closes. p_value: the smallest of
-    its views, uncertainty: the largest entropy of a view's classification by its largest value; None: not known (yet).
+    its views, uncertainty: of the classification of its most doubtful view; None: not known (yet).
     """
 
     inspection: str
@@ -128,6 +127,8 @@ _COPIED = tuple(name for name in Standing.__dataclass_fields__ if name not in _M
 
 
 def uncertainty(shares: Mapping[str, float]) -> float:
-    """Entropy by its largest value, 0 to 1."""
-    entropy = -sum(share * math.log(share) for share in shares.values() if share > 0)
-    return min(1.0, entropy / math.log(len(shares))) if len(shares) > 1 else 0.0
+    """How close the two most probable classes are, 0 to 1, as `streams/review/queue.py: unsure`."""
+    if len(shares) < 2:
+        return 0.0
+    second, best = sorted(shares.values())[-2:]
+    return min(1.0, max(0.0, 1.0 - (best - second)))
