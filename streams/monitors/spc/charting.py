@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from schemas.spc import CharacteristicV1
 from streams.monitors.spc.attributes import NoLimits
-from streams.monitors.spc.course import Chart, Shown, Signalled
+from streams.monitors.spc.course import GAPS, Chart, Shown, Signalled
 from streams.monitors.spc.facts import Lite
 from streams.monitors.spc.kinds import Fitted, Point, at_sizes, drawn_center, fit, known_rules, points, rule_set, scatter, values
-from streams.monitors.spc.rules import POINTS, RuleSignal, RulesState, rules_step
+from streams.monitors.spc.rules import RuleSignal, RulesState, rules_step
 
 SPREAD = "spread_1"
 
@@ -84,6 +84,8 @@ def _shown(one: CharacteristicV1, chart: Chart, history: Sequence[Lite]) -> Char
 
 def _first_limits(one: CharacteristicV1, chart: Chart, history: Sequence[Lite], at_ms: int) -> Judged:
     gone = {number for number, _ in chart.removed}
+    if len(history) < one.trial_n and one.chart not in GAPS:  # which have several points a subgroup
+        return Judged(chart)
     if sum(len(values(one, subgroup)) for subgroup in history if subgroup.number not in gone) < one.trial_n:
         return Judged(chart)
     try:
@@ -103,27 +105,36 @@ def _walk(
 ) -> tuple[Walked, list[Signalled]]:
     """Rules over the subgroups from `start` on; those before are only named in patterns."""
     found: list[Signalled] = []
-    past = [subgroup.number for subgroup in history[max(0, start - 2 * max(POINTS.values())) : start] if values(one, subgroup)]
     rules, spread = state
-    for subgroup in history[start:]:
-        scattered = scatter(one, limits, subgroup, rules.last)
-        for point in points(one, limits, subgroup):
-            past.append(subgroup.number)
+    for index in range(start, len(history)):
+        scattered = scatter(one, limits, history[index], rules.last)
+        for here, point in enumerate(points(one, limits, history[index]), 1):
             rules, signals = rules_step(rules, point.scaled, known_rules(one))
-            found += [_signalled(_rule(one, signal), signal, point, past) for signal in signals]
+            for signal in signals:
+                pattern = _pattern(one, history, index, here, signal.points)
+                found.append(_signalled(_rule(one, signal), signal, point, pattern))
         if scattered is not None:
             spread, signals = rules_step(spread, scattered.scaled, "nelson_1")
-            found += [_signalled(SPREAD, signal, scattered, past) for signal in signals]
+            found += [_signalled(SPREAD, signal, scattered, (history[index].number,)) for signal in signals]
     return Walked(rules, spread), _unique(found)
+
+
+def _pattern(one: CharacteristicV1, history: Sequence[Lite], index: int, here: int, count: int) -> tuple[int, ...]:
+    """Numbers of the subgroups of the last `count` points, `here` of them the first of the subgroup at `index`."""
+    numbers = [history[index].number] * here
+    for subgroup in reversed(history[:index]):
+        if len(numbers) >= count:
+            break
+        numbers = [subgroup.number] * len(values(one, subgroup)) + numbers
+    return tuple(dict.fromkeys(numbers[-count:]))
 
 
 def _rule(one: CharacteristicV1, signal: RuleSignal) -> str:
     return "probability" if rule_set(one) == "probability" else signal.rule
 
 
-def _signalled(rule: str, signal: RuleSignal, point: Point, past: Sequence[int]) -> Signalled:
-    pattern = tuple(dict.fromkeys(past[-signal.points :]))
-    return Signalled(past[-1], rule, signal.direction, pattern, point.value, point.z, signal.again)
+def _signalled(rule: str, signal: RuleSignal, point: Point, pattern: tuple[int, ...]) -> Signalled:
+    return Signalled(pattern[-1], rule, signal.direction, pattern, point.value, point.z, signal.again)
 
 
 def _name(signal: Signalled) -> tuple[int, str, str]:

@@ -237,12 +237,12 @@ class Exact:
         HANDLE_SECONDS.labels(self._group).observe(time.monotonic() - batch.began)
 
     def _transact(self, batch: Batch) -> None:
+        states = [(place, record, value() if callable(value) else value) for place, (record, value) in batch.changed.items()]
         self._refused.clear()
         self._producer.begin_transaction()
         for record, output in batch.outputs:
             self._send(record, output)
-        for (number, key), (record, value) in batch.changed.items():
-            packed = value() if callable(value) else value
+        for (number, key), record, packed in states:
             self._send(record, Record(topic=self._changelog, key=key.encode(), value=packed, partition=number))
         places = [TopicPartition(*place, offset) for place, offset in batch.offsets.items()]
         self._again(lambda: self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata(), 5))

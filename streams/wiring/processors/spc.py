@@ -28,7 +28,7 @@ from streams.wiring.processors.spc_log import LogTime
 
 log = structlog.get_logger("spc")
 GROUP = "spc"
-BATCHING = Batching(batch_ms=500, answer_ms=500, quiet_ms=1000, records=5000)
+BATCHING = Batching(batch_ms=500, answer_ms=500, quiet_ms=1000, records=2000)
 """A chart can wait for a second: so a station's state is written once for all its verdicts of that time."""
 
 
