@@ -12,7 +12,7 @@ from typing import Literal
 
 from schemas.spc import CharacteristicV1
 from streams.monitors.spc.charting import Judged, again, append, forget
-from streams.monitors.spc.course import CLOSED, KEPT, REVISED, Chart, Closed, Course, Cut, Output, Where
+from streams.monitors.spc.course import CLOSED, GAPS, KEPT, REVISED, Chart, Closed, Course, Cut, Output, Where
 from streams.monitors.spc.facts import Lite, lite, message
 from streams.monitors.spc.limits import limits_output, signal_output
 from streams.monitors.spc.tally import Tally
@@ -180,11 +180,10 @@ def _only_gaps(found: Lite) -> Lite:
 
 def _shortened(course: Course) -> Course:
     """Forget subgroups that neither limits nor corrections need."""
-    plain = [one for one in course.characteristics if one.chart not in ("g", "t")]
-    keep = max((KEPT, *(one.trial_n + 1 for one in plain)))
+    keep = max((KEPT, *(one.trial_n + 1 for one in course.characteristics if one.chart not in GAPS)))
     charts = dict(course.charts)
     for one in course.characteristics:
-        history, most = course.history_of(one), keep if one in plain else RARE
+        history, most = course.history_of(one), RARE if one.chart in GAPS else keep
         if one.name in charts and len(history) > most:
             charts[one.name] = forget(one, charts[one.name], history[0])
     return replace(course, history=course.history[-keep:], rare=course.rare[-RARE:], charts=charts)
