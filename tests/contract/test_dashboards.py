@@ -20,7 +20,7 @@ from tools.dashboards.board import UIDS
 from tools.dashboards.panel import SOURCE
 from tools.panels import DEPLOY, alerts, names, ours, panels
 
-UNITS = {"none", "percentunit", "s", "d", "bytes", "reqps"}  # of Grafana's
+UNITS = {"none", "percentunit", "ppm", "s", "d", "bytes", "reqps"}  # of Grafana's
 FILES = sorted(HOME.glob("*.json"))
 
 

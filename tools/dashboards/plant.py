@@ -199,6 +199,30 @@ STATIONS = (
         width=12,
         to=_TO_STATION,
     ),
+    Panel(
+        kind="bars",
+        title="Escapes, at most, by product",
+        description="At most so many ppm of the parts that passed were bad: 95 %, valid at any moment, from blind audits that people"
+        " have answered. Whatever the site. None while nothing can be claimed; the console's page Lines says why.",
+        unit="ppm",
+        queries=(Query(expr="1e6 * max by (product) (verdictline_escape_bound_ratio)", legend="{{product}}"),),
+        steps=((None, GREEN), (1000, ORANGE), (10_000, RED)),
+        low=0,
+        width=12,
+        to=link("Line", site="$site"),
+    ),
+    Panel(
+        kind="bars",
+        title="Audits that wait, by product",
+        description="Passes drawn for blind audit that nobody has answered yet. They count as bad in the bound on escapes.",
+        unit="none",
+        decimals=0,
+        queries=(Query(expr='max by (product) (verdictline_escape_audits{state="waiting"})', legend="{{product}}"),),
+        steps=((None, GREEN), (200, ORANGE), (1000, RED)),
+        low=0,
+        width=12,
+        to=link("Line", site="$site"),
+    ),
 )
 BOARD = Board(
     title="Plant",
