@@ -152,7 +152,7 @@ CONSOLE_EMBEDDINGS = Gauge(
 # --- console
 ESCAPE_BOUND = Snapshot(
     "verdictline_escape_bound_ratio",
-    "At most this share of the passes so far was bad, 0 to 1: 95 %, valid at any moment; none while nothing can be claimed",
+    "At most this share of the passes so far was bad, 0 to 1: 95 %, valid at any moment; 1 while nothing can be claimed",
     ["product"],
 )
 ESCAPE_AUDITS = Snapshot(

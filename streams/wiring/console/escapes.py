@@ -41,7 +41,8 @@ class Kept:
         ESCAPE_AUDITS.follow(self._audits)
 
     def _bound(self) -> Iterable[Row]:
-        return [((product,), one.bound.ppm / PPM) for product, one in self._found.items() if one.bound and one.claimed]
+        found = self._found.items()
+        return [((product,), one.bound.ppm / PPM if one.bound and one.claimed else 1.0) for product, one in found]
 
     def _audits(self) -> Iterable[Row]:
         return [

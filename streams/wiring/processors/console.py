@@ -57,7 +57,7 @@ from streams.wiring.console.web import application
 from streams.wiring.grouping import Grouping
 
 log = structlog.get_logger("console")
-_TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 30.0, 2.0
+_TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 15.0, 2.0
 _BREATH_S, _AWAY_S = 0.02, 5.0  # between two pages of many; while a database is away
 _SETTLED, _OVERLAP, _MOST = timedelta(hours=1), timedelta(seconds=10), 20_000
 SECOND_SHARE = 0.1  # of the parts get a second look, where there is somebody to give it

@@ -61,6 +61,14 @@ def test_it_is_told_with_what_it_rests_on_and_assumes(tmp_path: Path) -> None:
 def test_where_nothing_can_be_claimed_it_says_why(tmp_path: Path) -> None:
     with console(tmp_path, history(60, rules=NEVER)) as desk:
         assert "nothing can be claimed: no policy draws passes for audit" in row(desk.logged_in("operator"))
+        kept = Kept(desk.ports.questions)
+        kept.refresh()
+        kept.export()
+        try:
+            assert REGISTRY.get_sample_value("verdictline_escape_bound_ratio", {"product": PRODUCT}) == 1
+        finally:
+            ESCAPE_BOUND.follow(tuple)
+            ESCAPE_AUDITS.follow(tuple)
 
 
 def test_the_metrics_say_what_is_kept(tmp_path: Path) -> None:
