@@ -202,8 +202,8 @@ STATIONS = (
     Panel(
         kind="bars",
         title="Escapes, at most, by product",
-        description="At most so many ppm of the parts that passed were bad: 95 %, valid at any moment, from blind audits that people"
-        " have answered. Whatever the site. A million while nothing can be claimed; the console's page Lines says why.",
+        description="At most so many ppm of the parts that passed were bad: 95 %, valid at any moment, from blind audits"
+        " that people have answered. Whatever the site. A million while nothing can be claimed: the console says why.",
         unit="ppm",
         queries=(Query(expr="1e6 * max by (product) (verdictline_escape_bound_ratio)", legend="{{product}}"),),
         steps=((None, GREEN), (1000, ORANGE), (10_000, RED)),

@@ -14,6 +14,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from schemas.act import ActV1
+from schemas.codec import record_of
 from schemas.common import digest
 from schemas.envelope import Received, Record
 from schemas.taxonomy import ClassProposalV1, ClassV1, TaxonomyActV1, TaxonomyPointerV1, TaxonomyV1
@@ -205,3 +206,29 @@ def _upgrade(engine: Engine, revision: str) -> None:
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def test_labels_are_gathered_by_what_their_class_has_become(engine: Engine) -> None:
+    """The same on both databases: counts, physical parts, and one example of each inspection, the newest first."""
+    old, new = digest(FIRST), digest(CHIP)
+    bad = {"answer": "defect", "taxonomy": old}
+    said = [
+        label(1, serial="S", label="dent", **bad),
+        label(2, serial="S", label="dent", **bad),
+        label(2, serial="S", label="dent", who="bob", opinion="second", **bad),
+        label(3, label="scratch", **(bad | {"taxonomy": new})),
+        label(4),
+        label(5, label="chip", **(bad | {"taxonomy": new})),
+    ]
+    gone = label(5, answer=None, withdraws=said[-1].id)
+    records = [record_of(one, id=one.id, station=one.station, subject=one.inspection) for one in [*said, gone]]
+    write(Store(engine), [appended(record, i, T0_MS + i) for i, record in enumerate(records)])
+    questions = Questions(engine)
+    groups = {"mark": [("dent", old), ("scratch", new)], "chip": [("chip", new)], "empty": []}
+    found = questions.gathered("disc", groups)
+    assert set(found) == {"mark"}
+    assert (found["mark"].labels, found["mark"].parts) == (4, 2)
+    assert [one.inspection for one in found["mark"].examples] == [part(3), part(2), part(1)]
+    assert questions.gathered("board", groups) == {}
+    counted = {(one.answer, one.label): one.n for one in questions.labelled("disc")}
+    assert counted == {("defect", "dent"): 3, ("defect", "scratch"): 1, ("good", None): 1}

@@ -24,7 +24,7 @@ from schemas.label import LabelV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unavailable
-from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_open
+from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_open, ask_reviewers
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
@@ -269,6 +269,16 @@ class Questions:
         """Who changed the classes of the product, and decided about proposed ones; the newest first."""
         with self._asking() as connection:
             return ask_classes.acts(connection, product)
+
+    def known_answers(self) -> tuple[ask_reviewers.Known, ...]:
+        """What people said of challenge parts."""
+        with self._asking() as connection:
+            return ask_reviewers.known(connection)
+
+    def several_opinions(self) -> tuple[tuple[ask_reviewers.Opinion, ...], ...]:
+        """What people said of parts that several looked at."""
+        with self._asking() as connection:
+            return ask_reviewers.several(connection)
 
     def passes(self) -> tuple[ask_escapes.Passes, ...]:
         """What the bound on escapes rests on, by product, probability of an audit, and hour."""

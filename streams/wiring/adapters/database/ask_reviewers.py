@@ -1,0 +1,86 @@
+"""Questions about what people said of parts whose answer is known, and of parts that several looked at. Reads only.
+
+One row a person and part: a part is a defect where any of its views was called one, unsure where one was and none a defect.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, select
+
+from schemas.label import Answer
+from streams.wiring.adapters.database.tables import INSPECTIONS, LABELS
+
+MOST = 20_000  # labels, the newest
+_L, _I = LABELS.c, INSPECTIONS.c
+_ORDER: tuple[Answer, ...] = ("good", "unsure", "defect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What one person said of a part, as it stands. label, taxonomy: the class, of a defect. opinion: first, second, third."""
+
+    inspection: str
+    product: str
+    who: str
+    answer: Answer
+    label: str | None
+    taxonomy: str | None
+    opinion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An opinion on a challenge part. part: the same for every showing of it. bad: what it is; truth: its class, if told."""
+
+    said: Opinion
+    part: str
+    bad: bool
+    truth: str | None
+
+
+def known(connection: Connection) -> tuple[Known, ...]:
+    """Of challenge parts that are in the database. Graded ones are left out: they need not be found."""
+    opinions = _opinions(connection, _L.inspection.in_(select(_I.inspection).where(_I.challenge.is_not(None))))
+    stamps = dict(_stamps(connection))
+    found = []
+    for one in opinions:
+        stamp = stamps[one.inspection]
+        if stamp["kind"] != "graded":
+            bad = stamp["kind"] == "defect"
+            found.append(Known(said=one, part=stamp["part"], bad=bad, truth=stamp.get("label") if bad else None))
+    return tuple(found)
+
+
+def several(connection: Connection) -> tuple[tuple[Opinion, ...], ...]:
+    """The opinions on each part that got a second look, in their order, each of another person."""
+    again = select(_L.inspection).where(_L.opinion != "first")
+    opinions = _opinions(connection, and_(_L.inspection.in_(again), _L.shown.in_(("review", "audit"))))
+    by: dict[str, list[Opinion]] = {}
+    for one in opinions:
+        by.setdefault(one.inspection, []).append(one)
+    ranks = {"first": 0, "second": 1, "third": 2}
+    each = (tuple(sorted(said, key=lambda one: ranks.get(one.opinion, 3))) for said in by.values())
+    return tuple(said for said in each if len(said) > 1)
+
+
+def _stamps(connection: Connection) -> list[tuple[str, dict[str, str]]]:
+    rows = connection.execute(select(_I.inspection, _I.challenge).where(_I.challenge.is_not(None)))
+    return [(inspection, json.loads(stamp)) for inspection, stamp in rows]
+
+
+def _opinions(connection: Connection, condition: ColumnElement[bool]) -> list[Opinion]:
+    """One a person and part, in the order of the log."""
+    later = LABELS.alias()
+    standing = and_(_L.answer.is_not(None), ~select(later.c.label_id).where(later.c.withdraws == _L.label_id).exists())
+    columns = (_L.inspection, _L.product, _L.who, _L.answer, _L.label, _L.taxonomy, _L.opinion)
+    query = select(*columns).where(standing, condition).order_by(_L.at_us.desc(), _L.label_id).limit(MOST)
+    found: dict[tuple[str, str], Opinion] = {}
+    for row in reversed(connection.execute(query).all()):
+        one, key = Opinion(**row._mapping), (row.inspection, row.who)
+        before = found.get(key)
+        if before is None or _ORDER.index(one.answer) > _ORDER.index(before.answer):
+            found[key] = one
+    return list(found.values())
