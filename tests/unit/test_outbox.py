@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.wiring.adapters.outbox import Entry, Outbox, OutboxDamaged, OutboxFull, OutboxInUse, Place
+from streams.wiring.adapters.outbox import Entry, Outbox, OutboxDamaged, OutboxError, OutboxFull, OutboxInUse, Place
 
 MIB = 1 << 20
 Sizes = list[list[int]]  # of each group, the bytes of each entry
@@ -264,3 +264,37 @@ def test_a_kill_at_any_moment_loses_nothing_and_uses_no_number_twice(tmp_path: P
         for n, (head, parts) in found.items():
             assert (head, parts) == (f"head {n}".encode(), [*entry(n, [40_000, 10][n % 2]).parts])
         again.close()
+
+
+def test_the_half_of_the_limit_is_for_one_entry_not_for_its_group(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, limit=MIB)
+    third = MIB // 3
+    assert outbox.has_room(third, beside=third)
+    assert not outbox.has_room(third, beside=2 * third)
+    with pytest.raises(OutboxFull, match="too large"):
+        outbox.has_room(MIB // 2 + 1)
+    outbox.close()
+
+
+def test_a_segment_that_cannot_be_removed_stays_and_goes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = opened(tmp_path, limit=MIB)
+    places = [place for _ in range(4) for place in commit(outbox, [100_000, 100_000])]
+    removed, unlink = [], Path.unlink
+
+    def refusing(path: Path, missing_ok: bool = False) -> None:
+        removed.append(path)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "unlink", refusing)
+    for place in places[:-1]:
+        outbox.done(place)
+    assert set(removed) == {min(tmp_path.glob("*.log"))}
+    with pytest.raises(OutboxError, match="Input/output"):
+        outbox.tidy()
+    monkeypatch.setattr(Path, "unlink", unlink)
+    outbox.tidy()
+    assert removed[0] not in tmp_path.glob("*.log")
+    outbox.close()
+    again = opened(tmp_path, limit=MIB)
+    assert [place.n for place in again.waiting] == [places[-1].n]
+    again.close()

@@ -13,6 +13,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,13 +128,15 @@ class Outbox:
         """Entries not yet done."""
         return sum(len(segment.open_numbers) for segment in tuple(self._segments))
 
-    def has_room(self, size: int) -> bool:
-        """Whether an entry of that size fits, once what is done has been removed. Raises OutboxFull where it never will."""
+    def has_room(self, size: int, beside: int = 0) -> bool:
+        """Whether an entry of that size fits, once what is done has been removed. beside: bytes of the entries that are to be
+        committed with it. Raises OutboxFull where it never will; OutboxError.
+        """
         if size > self.limit_bytes // 2:
             raise OutboxFull(f"a capture of {size} bytes is too large for an outbox of {self.limit_bytes} (outbox_limit_bytes)")
-        if self.size + size > self.limit_bytes:
+        if self.size + beside + size > self.limit_bytes:
             self.tidy()
-        return self.size + size <= self.limit_bytes
+        return self.size + beside + size <= self.limit_bytes
 
     def commit(self, entries: Sequence[Entry]) -> list[Place]:
         """Bring them to the disk together: one fsync. Raises OutboxFull (no space), OutboxError; then nothing was written."""
@@ -163,12 +166,13 @@ class Outbox:
         return text, parts
 
     def done(self, place: Place) -> None:
-        """Kafka has it. Its bytes go when its segment and those before it are done."""
+        """Kafka has it. Its bytes go when its segment and those before it are done; `tidy` says why they cannot."""
         for segment in self._segments:
             if segment.number == place.segment:
                 segment.open_numbers.discard(place.n)
         self._done.append(place.n)
-        self._sweep()
+        with suppress(OutboxError):
+            self._sweep()
 
     def tidy(self) -> None:
         """Write down what is done, begin anew where all is. Cheap where there is nothing to do. Raises OutboxError."""
@@ -244,9 +248,14 @@ class Outbox:
         self._segments.append(_Segment(number, path, fd, size))
 
     def _sweep(self) -> None:
+        """The oldest first: a restart takes no segments that do not follow each other. Raises OutboxError."""
         while len(self._segments) > 1 and not self._segments[0].open_numbers:
-            segment = self._segments.popleft()
-            segment.path.unlink(missing_ok=True)
+            segment = self._segments[0]
+            try:
+                segment.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise clear(error, self.folder) from error
+            self._segments.popleft()
             os.close(segment.fd)
 
     # --- restart -------------------------------------------------------------------------------------------------------

@@ -85,6 +85,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _refused(answer: Future[InspectionId], error: Exception) -> None:
+    """Whoever has cancelled, or was answered, is told nothing. What has begun cannot be cancelled any more."""
+    if answer.running() or (not answer.done() and answer.set_running_or_notify_cancel()):
+        answer.set_exception(error)
+
+
 class Gateway:
     """stations: their outboxes are opened, and what an earlier process left is sent, at once; others when first used.
 
@@ -106,6 +112,7 @@ class Gateway:
         lock = threading.RLock()
         self._bell, self._sent = threading.Condition(lock), threading.Condition(lock)
         self._new: list[_Request] = []
+        self._unanswered: set[Future[InspectionId]] = set()
         self._stations: dict[str, _Station] = {}
         self._open = 0
         self._starved = self._closing = False
@@ -136,7 +143,9 @@ class Gateway:
             if self._closing:
                 raise OutboxError("the gateway is closing: no more captures")
             self._new.append(request)
+            self._unanswered.add(request.answer)
             self._bell.notify()
+        request.answer.add_done_callback(self._unanswered.discard)
         return request.answer
 
     def next_n(self, station: str) -> int:
@@ -202,8 +211,8 @@ class Gateway:
         finally:  # nobody waits for an answer that cannot come
             with self._bell:
                 self._closing = True
-            for request in (*self._new, *(r for station in self._stations.values() for r in station.queue)):
-                request.answer.set_exception(OutboxError("the gateway has ended: nothing of this capture is promised"))
+            for answer in tuple(self._unanswered):
+                _refused(answer, OutboxError("the gateway has ended: nothing of this capture is promised"))
 
     def _loop(self) -> None:
         while True:
@@ -229,7 +238,7 @@ class Gateway:
         try:
             self._station(request.capture.station).queue.append(request)
         except OutboxError as error:
-            request.answer.set_exception(error)
+            _refused(request.answer, error)
 
     def _station(self, name: str) -> _Station:
         if name not in self._stations:
@@ -258,7 +267,7 @@ class Gateway:
             pass
         if closing:
             for request in station.queue:
-                request.answer.set_exception(OutboxFull(self._full(station)))
+                _refused(request.answer, OutboxFull(self._full(station)))
             station.queue.clear()
         try:
             if idle and settled == 0:
@@ -282,7 +291,7 @@ class Gateway:
             places = station.outbox.commit(group.entries)
         except OutboxError as error:
             for request in group.requests:
-                request.answer.set_exception(error)
+                _refused(request.answer, error)
             return more
         for announced in group.announced:
             station.memory.saw(announced)
@@ -304,7 +313,9 @@ class Gateway:
                 continue
             try:
                 announced, entry = self._draft(station, request, station.outbox.next_n + len(group.entries))
-                room = station.outbox.has_room(group.size + entry.size)
+                room = station.outbox.has_room(entry.size, beside=group.size)
+                if not room and group.requests:
+                    break  # on the disk with those first: what is sent meanwhile may make room
                 if not room and time.monotonic() >= request.deadline:
                     raise OutboxFull(self._full(station))
             except (Unprocessable, NothingInForce, OutboxError) as error:
@@ -325,7 +336,7 @@ class Gateway:
         station.queue.popleft()
         reason = error.reason if isinstance(error, Unprocessable) else type(error).__name__
         metrics.REFUSED.labels(station.name, reason).inc()
-        request.answer.set_exception(error)
+        _refused(request.answer, error)
 
     def _full(self, station: _Station) -> str:
         said = f"; Kafka: {self.trouble}" if self.trouble else ""
