@@ -11,29 +11,20 @@ import pytest
 from schemas.act import ActV1
 from schemas.common import ImageRef, Message, Stage, digest
 from schemas.envelope import Received, Record, from_millis
-from schemas.model_set import LearnedV1, ModelSetPointerV1, ModelSetV1
+from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from streams.fates import Unprocessable
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.desk.acts import in_force, keyed
-from tests.helpers.console import Browser, Desk, console, rows, sha256
+from tests.helpers.console import Browser, Desk, console, rows
 from tests.helpers.database import write
 from tests.helpers.evidence_log import T0_MS, appended
 from tests.helpers.judgement import model_set, policy
+from tests.helpers.models_offered import PAGE, REPORT, learned
 
 BOTH: tuple[Stage, ...] = ("anomaly", "classification")
-PAGE = b"<!doctype html><title>Candidate</title>"
-REPORT = ImageRef(uri="file:///pages/1", sha256=sha256(PAGE), bytes=len(PAGE), content_type="text/html")
 BASE = model_set(*BOTH)
 WHERE = f"current/{BASE.product}"
-
-
-def learned(base: ModelSetV1, version: int, *classes: str) -> ModelSetV1:
-    """A candidate that was compared with base."""
-    more = LearnedV1(base=digest(base), labels=9, new_classes=("stain",), parts=40, gained=8, lost=1, chance=0.04, report=REPORT)
-    models = [one.model_copy(update={"ref": one.ref.model_copy(update={"version": version})}) for one in base.models]
-    models = [one.model_copy(update={"classes": (*one.classes, *classes)}) if one.classes else one for one in models]
-    return base.model_copy(update={"models": tuple(models), "learned": more})
 
 
 CANDIDATE = learned(BASE, 7, "stain")
