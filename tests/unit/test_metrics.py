@@ -8,14 +8,16 @@ from typing import Any
 from prometheus_client import REGISTRY, generate_latest
 
 from schemas.baseline import CertificateV1
+from schemas.codec import record_of
 from schemas.common import Message
 from streams.judgement.versions import RuleBook
 from streams.metrics import Snapshot
 from streams.wiring.adapters.baselines import BaselineEntry
-from streams.wiring.processors.challenge import passes, proofs
+from streams.wiring.processors.challenge import Challenges, Past, passes, proofs, watched
 from streams.wiring.processors.drift import certificate_ends, standings
 from streams.wiring.processors.triage import CountedShard
-from tests.helpers.evidence_log import Published, log_of, tick
+from tests.helpers.challenges import schedule
+from tests.helpers.evidence_log import Published, appended, log_of, tick
 from tests.helpers.judgement import STATION as PLACE
 from tests.helpers.judgement import announced, anomaly, classification, model_set, policy
 from tests.helpers.streams import STREAM
@@ -77,6 +79,18 @@ def test_proofs_are_read_from_the_table_with_defaults_left_out() -> None:
     states: list[dict[str, Any]] = [{"station": {"station": STATION, "lines": lines}}, {"station": {"station": "a/b/c"}}]
     assert dict(proofs(states)) == {(STATION, "disc", "digital"): 1.0, (STATION, "disc", "physical"): 0.0}
     assert dict(passes(states)) == {(STATION, "disc", "digital"): 5.0}
+
+
+def test_missed_sets_are_counted_from_zero_as_soon_as_a_station_is_known() -> None:
+    """Prometheus' `increase` does not see a series being born at 1: the first miss of a station would be silent."""
+    registered, kept = "plant/line-8/cam-1", "plant/line-8/cam-2"
+    record = record_of(schedule(station=registered), id="s/1", station=registered, subject=registered)
+    Challenges(RuleBook(Published()), Past({})).step(None, appended(record, 0, 0))
+    lines = {"disc/physical": {"product": "disc", "proof": "physical"}}
+    rows = watched([{"station": {"station": kept, "lines": lines}}])
+    assert rows == [((kept, "disc", "physical"), 0.0)]
+    for station, proof in ((registered, "digital"), (kept, "physical")):
+        assert REGISTRY.get_sample_value("verdictline_challenge_missed_total", {"station": station, "proof": proof}) == 0
 
 
 def test_announced_judged_and_missed_deadlines_are_counted_apart() -> None:

@@ -122,6 +122,7 @@ class Challenges:
         if isinstance(message, ChallengePartV1 | ChallengeScheduleV1 | ChallengeDueV1):
             if record.key != message.station.encode():
                 raise ContractError("bad_header", f"the key is no {message.station}")
+            _count_from_zero(message.station, message.proof)
             return register(before, message, record.offset, record.timestamp_ms)
         return before, []
 
@@ -228,9 +229,22 @@ def build(settings: Settings, slot: int) -> Tables:
     )
     rules = Challenges(RuleBook(PatientVersions(Registry(client).start())), Past(client))
     tables = Tables(config, rules, on_dead=lambda record, dead: ())
-    PROVEN.follow(lambda: proofs(tables.states()))
+    PROVEN.follow(lambda: watched(tables.states()))
     PASSED_AT.follow(lambda: passes(tables.states()))
     return tables
+
+
+def watched(states: Iterable[State]) -> list[Row]:
+    """The rows of `proofs`, and each of these stations counts its missed sets from now on."""
+    rows = [*proofs(states)]
+    for (station, _, proof), _ in rows:
+        _count_from_zero(station, proof)
+    return rows
+
+
+def _count_from_zero(station: str, proof: str) -> None:
+    """As soon as it is known: `increase` does not see a series being born at 1, so the first miss would alert nobody."""
+    MISSED.labels(station, proof)
 
 
 def proofs(states: Iterable[State]) -> Iterator[Row]:
