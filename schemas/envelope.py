@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
@@ -19,6 +19,7 @@ _TYPE = re.compile(r"verdictline\.(?P<topic>[a-z]+(?:-[a-z]+)*)\.(?P<kind>[a-z]+
 _REQUIRED = ("specversion", "id", "source", "type", "subject")
 _KNOWN = frozenset((*_REQUIRED, "time", "sequence", "partitionkey", "dataschema", "traceparent"))
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
+_AHEAD, _BEHIND = timedelta(hours=1), timedelta(days=31)
 
 
 class ContractError(ValueError):
@@ -178,3 +179,13 @@ def from_millis(milliseconds: int) -> datetime:
 def to_millis(time: datetime) -> int:
     """Milliseconds since 1970, rounded to the nearest."""
     return round(time.timestamp() * 1000)
+
+
+def taken_at(captured: datetime | None, announced: datetime) -> datetime:
+    """When a part was taken: its time of capture, or that of its announcement where the capture's cannot be believed.
+
+    A camera's clock that is an hour ahead of the broker's, or a month behind it, is wrong.
+    """
+    if captured is None or not -_AHEAD <= announced - captured <= _BEHIND:
+        return announced
+    return captured

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from schemas.spc import LimitsActV1, PlanV1, SeriesV1
 from streams.monitors.spc.course import Course, Cut, Output
@@ -101,6 +101,13 @@ class Turn:
 
     def course(self, key: str) -> Course:
         return self.courses.get(key) or self._shelf.course(key) or Course()
+
+    def saved(self) -> dict[str, Any]:
+        """As it is now, for `go_back`."""
+        return {name: value.copy() if isinstance(value, dict | list) else value for name, value in vars(self).items()}
+
+    def go_back(self, saved: Mapping[str, Any]) -> None:
+        vars(self).update(saved)
 
     def lose(self, key: str, part: Part, why: str) -> None:
         """A verdict that changes no subgroup: counted in the next one, and said."""

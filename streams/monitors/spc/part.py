@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from schemas.common import BaselineState, Disposition, canonical
-from schemas.envelope import to_millis
+from schemas.envelope import taken_at, to_millis
 from schemas.evidence import InstanceV1
 from schemas.ids import parse_inspection
 from schemas.spc import Quantity
@@ -29,7 +29,7 @@ class Said(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One verdict. at_ms: append time; heard_ms: log time when it came; captured_ms: shutter, else the announcement.
+    """One verdict. at_ms: append time; heard_ms: log time when it came; captured_ms: see `taken_at`.
 
     stage: digest of what it was judged with (see `stages`). instances: by class, None where nobody could count them.
     measures: by quantity, and by quantity and class, the part's value. before: what the revision before this one said.
@@ -81,7 +81,7 @@ def part_of(verdict: VerdictV1, at_ms: int) -> tuple[Part, Stage]:
         epoch=place.epoch,
         n=place.n,
         at_ms=at_ms,
-        captured_ms=to_millis(verdict.captured_at or verdict.announced_at),
+        captured_ms=to_millis(taken_at(verdict.captured_at, verdict.announced_at)),
         product=verdict.product,
         purpose=verdict.purpose,
         said=Said(verdict.disposition, verdict.label),

@@ -44,7 +44,7 @@ def judge(memory: Memory, shelf: Shelf, part: Part, stage: Stage, offset: int) -
     elif fate == "forgotten":
         for series in turn.line(part.product).series:
             turn.lose(key_of(Where(memory.station, part.product, series.series)), part, "its number is forgotten")
-    _drain(turn)
+    _drain(turn, part)
     return turn.done(verdicts=offset), turn
 
 
@@ -115,7 +115,7 @@ def _do(turn: Turn, event: Event) -> None:
     if kind == 0:
         turn.order, part = run(turn.order, given_up=True)
         if part is not None:
-            take(turn, part, turn.stages[part.stage])
+            _take(turn, part)
         _drain(turn)
     elif kind == 1:
         close(turn, where_of(turn.memory.station, key), "time", turn.clock_ms, 0)
@@ -127,13 +127,28 @@ def _do(turn: Turn, event: Event) -> None:
         _obey(turn, turn.acts.pop(int(key)))
 
 
-def _drain(turn: Turn) -> None:
-    """The parts that follow each other."""
+def _drain(turn: Turn, fresh: Part | None = None) -> None:
+    """The parts that follow each other. fresh: the one whose record is at work."""
     while True:
         turn.order, part = run(turn.order)
         if part is None:
             return
+        if fresh is not None and part[:2] == fresh[:2]:
+            take(turn, part, turn.stages[part.stage])  # where it cannot be, its record becomes a dead letter
+        else:
+            _take(turn, part)
+
+
+def _take(turn: Turn, part: Part) -> None:
+    """A part that waited. One that cannot be taken is lost and said: its record is done, and all that follow wait for it."""
+    before = turn.saved()
+    try:
         take(turn, part, turn.stages[part.stage])
+    except (ArithmeticError, LookupError, ValueError, Unprocessable) as error:
+        turn.go_back(before)
+        for series in turn.line(part.product).series:
+            key = key_of(Where(turn.memory.station, part.product, series.series))
+            turn.lose(key, part, f"it cannot be taken: {type(error).__name__}: {error}")
 
 
 def _obey(turn: Turn, queued: Queued) -> None:

@@ -27,7 +27,7 @@ from schemas.challenge import (
 from schemas.codec import Reader
 from schemas.common import Message, canonical, digest
 from schemas.drift import DriftEventV1, ScoreStreamV1
-from schemas.envelope import ContractError, Received
+from schemas.envelope import ContractError, Received, from_millis, taken_at
 from schemas.evidence import (
     AnnouncedV1,
     AnomalyV1,
@@ -54,7 +54,6 @@ from streams.wiring.adapters.database.heat import pack_heat
 TOPICS = (EVIDENCE, VERDICT, LABEL, SPC, DRIFT, CHALLENGE, BASELINE, POLICY, MODEL_SET, TAXONOMY, ACT)
 Row = tuple[str, dict[str, Any]]
 _EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_AHEAD_US, _BEHIND_US = 3600 * 10**6, 31 * 86_400 * 10**6
 _ANY = TypeAdapter(Any)
 _USED = TypeAdapter(tuple[UsedV1, ...])
 _INSTANCES = TypeAdapter(tuple[InstanceV1, ...])
@@ -93,7 +92,7 @@ def _whole(message: Message, **without: Any) -> str:
     return message.model_dump_json(exclude_none=True, **without)
 
 
-def _of_part(message: AnnouncedV1 | VerdictV1, announced_us: int) -> dict[str, Any]:
+def _of_part(message: AnnouncedV1 | VerdictV1, announced: datetime) -> dict[str, Any]:
     found = parse_inspection(message.inspection)
     if found.station != message.station:
         raise ContractError("bad_data", f"station {message.station!r} must fit the inspection {message.inspection!r}")
@@ -111,18 +110,11 @@ def _of_part(message: AnnouncedV1 | VerdictV1, announced_us: int) -> dict[str, A
         "policy": message.policy,
         "model_set": message.model_set,
         "acquisition": message.acquisition,
-        "at_us": _when(message.captured_at, announced_us),
-        "announced_us": announced_us,
+        "at_us": micros(taken_at(message.captured_at, announced)),
+        "announced_us": micros(announced),
         "baselines": _stamps(message.baselines),
         "challenge": _challenge(message.challenge),
     }
-
-
-def _when(captured: datetime | None, announced_us: int) -> int:
-    """The time of capture, where it can be believed: a clock that is ahead, or a month behind the broker's, is wrong."""
-    if captured is None or not -_AHEAD_US <= announced_us - micros(captured) <= _BEHIND_US:
-        return announced_us
-    return micros(captured)
 
 
 def _stamps(baselines: Mapping[str, BaselineStampV1]) -> str | None:
@@ -134,7 +126,7 @@ def _challenge(stamp: ChallengeStampV1 | None) -> str | None:
 
 
 def _verdict(message: VerdictV1, received: Received) -> list[Row]:
-    part = _of_part(message, micros(message.announced_at))
+    part = _of_part(message, message.announced_at)
     reasons = _json(
         [{name: text for name in ("code", "view", "stage", "detail") if (text := getattr(why, name))} for why in message.reasons]
     )
@@ -174,7 +166,7 @@ def _verdict(message: VerdictV1, received: Received) -> list[Row]:
 
 def _announced(message: AnnouncedV1, received: Received) -> list[Row]:
     row = {
-        **_of_part(message, received.timestamp_ms * 1000),
+        **_of_part(message, from_millis(received.timestamp_ms)),
         "decide_within_s": message.decide_within_s,
         "gate_time_s": message.gate_time_s,
         "views_expected": message.views_expected,

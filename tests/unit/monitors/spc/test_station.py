@@ -130,6 +130,40 @@ def test_a_capture_clock_that_is_wrong_by_hours_closes_nothing_early() -> None:
     assert one.of(SubgroupV1) == []
 
 
+FAR = datetime(9999, 12, 31, 12, tzinfo=UTC)
+
+
+def test_a_shutter_that_cannot_be_believed_is_that_of_the_announcement() -> None:
+    one = machine(n=8)
+    made = [verdict(n) for n in range(9)]
+    made[3] = made[3].model_copy(update={"captured_at": FAR})
+    for n in (0, 1, 3, 2, *range(4, 9)):  # 3 waits for 2
+        one.judge(made[n], at_ms=T0_MS + 1000 * n)
+    (found,) = one.finish().subgroups
+    assert (found.n, found.end, one.lost) == (8, made[7].captured_at, [])
+
+
+def test_a_part_that_waits_and_cannot_be_taken_is_lost_alone_and_said() -> None:
+    """Its own record is done by then: if it stayed, no part of the station would ever be taken again."""
+    one = machine(every_s=3600)
+    made = [verdict(n) for n in range(9)]
+    made[3] = made[3].model_copy(update={"captured_at": FAR, "announced_at": FAR})
+    for n in (0, 1, 3, 2, *range(4, 9)):
+        one.judge(made[n], at_ms=T0_MS + 1000 * n)
+    (found,) = one.finish().subgroups
+    assert (found.n, found.unplaced) == (8, 1)
+    (lost,) = one.lost
+    assert "000000000003 revision 1: it cannot be taken: OverflowError" in lost
+
+
+def test_a_part_that_cannot_be_taken_when_it_comes_is_refused() -> None:
+    one = machine(every_s=3600).judge(verdict(0)).wait(T0_MS + 5000)
+    with pytest.raises(OverflowError):
+        one.judge(verdict(1).model_copy(update={"captured_at": FAR, "announced_at": FAR}), at_ms=T0_MS + 5000)
+    one.offset -= 1
+    assert one.judge(verdict(2), verdict(3)).finish().subgroups[0].n == 3
+
+
 def test_a_clock_set_back_a_little_stays_in_the_subgroup_and_by_hours_begins_another() -> None:
     one = machine(every_s=3600)
     hour = T0_MS + 3_600_000
