@@ -152,9 +152,9 @@ def _spec(which: str | int) -> Any:
 def read_all(client: Mapping[str, Any], topics: Sequence[str], *, timeout_s: float = 60.0) -> Iterator[Received]:
     """Every record from the first to the end as it is now; per partition in order, aborted transactions left out.
 
-    timeout_s: longest silence. Raises KafkaUnreachable, KafkaRefused.
+    timeout_s: longest silence. Raises KafkaUnreachable, and, before anything is read, KafkaRefused.
     """
-    yield from read_since(client, topics, None, timeout_s=timeout_s)
+    return read_since(client, topics, None, timeout_s=timeout_s)
 
 
 def read_since(
@@ -165,6 +165,10 @@ def read_since(
     first = starts(client, topics, timeout_s=timeout_s)
     if timestamp_ms is not None:
         first = offsets_at(client, topics, timestamp_ms, timeout_s=timeout_s)
+    return _read(client, first, end, timeout_s)
+
+
+def _read(client: Mapping[str, Any], first: Mapping[Key, int], end: Mapping[Key, int], timeout_s: float) -> Iterator[Received]:
     todo = {key for key, offset in end.items() if offset > first[key]}
     with Reader(client, [TopicPartition(*key, first[key]) for key in todo], wait_ms=20) as reader:
         while todo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
 
@@ -15,13 +16,13 @@ from sqlalchemy import Engine
 from schemas.envelope import ContractError, Received, rfc3339
 from streams.settings import Settings
 from streams.wiring.adapters.database import ask_monitors
-from streams.wiring.adapters.database.connection import database_url, open_engine
+from streams.wiring.adapters.database.connection import NotStorable, database_url, open_engine
 from streams.wiring.adapters.database.migrate import Schema, migrate, schema
-from streams.wiring.adapters.database.rows import TOPICS, rows_of
+from streams.wiring.adapters.database.rows import TOPICS, micros, rows_of
 from streams.wiring.adapters.database.scope import asking
 from streams.wiring.adapters.database.sizes import sizes
 from streams.wiring.adapters.database.store import Store, Write
-from streams.wiring.adapters.kafka import ends, reach, read_all
+from streams.wiring.adapters.kafka import ends, reach, read_all, starts
 from streams.wiring.commands.clear import clear_end, end
 
 _MANY = 4000  # records in one transaction
@@ -63,22 +64,35 @@ def rebuild(
         migrate(engine)
         if not erase and Store(engine).positions():
             end("db rebuild", f"{_shown(settings)} is not empty: --erase says that its content may go; the topics give it again")
-        read, unreadable = _rebuild(Store(engine), read_all(client, TOPICS))
+        first, records = starts(client, TOPICS), read_all(client, TOPICS)  # before anything is erased: they may be refused
+        Store(engine).begin_rebuild(first, micros(datetime.now(UTC)))
+        read, unreadable = fill(Store(engine), records)
     done = {"records": read, "unreadable": unreadable}
     typer.echo(json.dumps(done) if as_json else f"{read} records read, {unreadable} of them unreadable")
 
 
-def _rebuild(store: Store, records: Iterator[Received]) -> tuple[int, int]:
-    """(records, how many could not be read). A sink that runs meanwhile does no harm: the rows are the same."""
-    store.begin_rebuild()
+def fill(store: Store, records: Iterator[Received]) -> tuple[int, int]:
+    """(records, how many could not be read or stored). A sink that runs meanwhile does no harm: the rows are the same."""
     read = unreadable = 0
     while chunk := list(islice(records, _MANY)):
         writes = [write for record in chunk if (write := _write(record)) is not None]
         unreadable += len(chunk) - len(writes)
         read += len(chunk)
-        store.write(writes)
+        try:
+            store.write(writes)
+        except NotStorable:
+            unreadable += sum(not _stored(store, write) for write in writes)
     store.end_rebuild()
     return read, unreadable
+
+
+def _stored(store: Store, write: Write) -> bool:
+    """False: the sink made it a dead letter."""
+    try:
+        store.write([write])
+    except NotStorable:
+        return False
+    return True
 
 
 def _write(record: Received) -> Write | None:
@@ -100,7 +114,7 @@ def _shown(settings: Settings) -> str:
 
 def _content(settings: Settings) -> dict[str, Any]:
     with asking(settings.database, settings.state) as connection:
-        since = ask_monitors.kept_since(connection)
+        since, rebuilding = ask_monitors.kept_since(connection), ask_monitors.rebuilding(connection)
         positions = ask_monitors.read_until(connection)
         gaps = [
             {"topic": gap.topic, "partition": gap.partition, "wanted": gap.wanted, "first": gap.first_left}
@@ -110,6 +124,7 @@ def _content(settings: Settings) -> dict[str, Any]:
     return {
         "rows": rows,
         "kept_since": None if since is None else rfc3339(since),
+        "rebuilding": rebuilding,
         "gaps": gaps,
         "behind": None if settings.kafka is None else _behind(settings.client(), positions),
     }
@@ -133,10 +148,16 @@ def _print(data: Mapping[str, Any], found: Schema) -> None:
     for name, rows in data["rows"].items():
         table.add_row(name, str(rows))
     Console().print(table)
+    if data["rebuilding"]:
+        typer.echo("it is being made anew, or that was cut off: rows are missing until `db rebuild` ends or a sink starts")
     typer.echo(f"parts older than {data['kept_since']} were removed (VERDICTLINE_DATABASE_DAYS)" if data["kept_since"] else "")
     for gap in data["gaps"]:
-        typer.echo(
-            f"{gap['topic']}/{gap['partition']}: records {gap['wanted']} to {gap['first'] - 1} were gone before they were read"
-        )
+        typer.echo(f"{gap['topic']}/{gap['partition']}: {_lost(gap['wanted'], gap['first'])}")
     for topic, records in (data["behind"] or {}).items():
         typer.echo(f"{topic}: at most {records} records not read yet")
+
+
+def _lost(wanted: int, first: int) -> str:
+    if first < wanted:
+        return f"the log was cut or made anew: it begins with record {first}, where record {wanted} was next"
+    return f"records {wanted} to {first - 1} were gone before they were read"

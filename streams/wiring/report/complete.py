@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.ids import inspection_id
+from streams.wiring.adapters.database.ask_monitors import Gap as Lost
 from streams.wiring.adapters.database.ask_parts import Reconciled
 from streams.wiring.adapters.database.ask_report import Hole
 from streams.wiring.report.facts import Facts, OnBus
@@ -88,12 +89,18 @@ def lacking(facts: Facts) -> tuple[str, ...]:
         found.append(f"The window ends at {local(window.end, zone)}; this is its state at {local(facts.now, zone)}.")
     if facts.kept_since is not None and facts.kept_since > window.begin:
         found.append(f"Parts before {local(facts.kept_since, zone)} were removed from the database: they are not counted.")
-    for one in facts.lost:
-        if one.noticed_at >= window.begin:
-            at = local(one.noticed_at, zone)
-            lost = count(one.first_left - one.wanted, "record")
-            found.append(f"{lost} of {one.topic}, partition {one.partition}, were gone before the database read them ({at}).")
+    if facts.rebuilding:
+        found.append("The database is being made anew, or that was cut off: what it lacks comes with `db rebuild` or a sink.")
+    found += [_lost(one, zone) for one in facts.lost if one.noticed_at >= window.begin]
     return (*found, *_behind(facts.bus, facts.newest, zone))
+
+
+def _lost(gap: Lost, zone: str) -> str:
+    at, place = local(gap.noticed_at, zone), f"{gap.topic}, partition {gap.partition}"
+    if gap.first_left < gap.wanted:
+        begins = f"it begins with record {gap.first_left:,}, where record {gap.wanted:,} was next"
+        return f"The log of {place}, was cut or made anew: {begins}. What was not read before is gone ({at})."
+    return f"{count(gap.first_left - gap.wanted, 'record')} of {place}, were gone before the database read them ({at})."
 
 
 def _behind(bus: OnBus | None, newest: datetime | None, zone: str) -> list[str]:

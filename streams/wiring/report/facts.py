@@ -85,6 +85,7 @@ class Facts:
     acts: tuple[Act, ...]
     lost: tuple[Gap, ...]
     kept_since: datetime | None
+    rebuilding: bool
     newest: datetime | None
     bus: OnBus | None = None
 
@@ -133,6 +134,7 @@ def gather(connection: Connection, question: Question, now: datetime) -> Facts:
         acts=acts,
         lost=ask_monitors.gaps(connection),
         kept_since=ask_monitors.kept_since(connection),
+        rebuilding=ask_monitors.rebuilding(connection),
         newest=ask_report.newest_part(connection),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,18 +11,25 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
+from schemas.verdict import VerdictV1
 from streams.fates import Unavailable
+from streams.judgement.triage import Moment
+from streams.judgement.verdicts import verdict_of_review, verdict_record
+from streams.wiring.adapters.database import ask_monitors
 from streams.wiring.adapters.database.connection import NotStorable, database_url, open_engine, reading, writing
 from streams.wiring.adapters.database.migrate import DatabaseIsNewer, migrate, schema
 from streams.wiring.adapters.database.rows import TOPICS, rows_of
 from streams.wiring.adapters.database.store import REBUILDING, Store, Write, beginning
 from streams.wiring.adapters.database.tables import META
+from streams.wiring.commands.database import fill
 from tests.helpers.database import everything, fresh_engine, write
-from tests.helpers.evidence_log import T0_MS
+from tests.helpers.evidence_log import T0_MS, appended
 from tests.helpers.history import examples, history, part, shuffled
+from tests.helpers.judgement import reviewed
 from tests.helpers.postgres import Postgres
+from tests.helpers.wait import wait_until
 
 
 def test_order_and_copies_change_nothing(engine: Engine, tmp_path: Path) -> None:
@@ -100,6 +109,27 @@ def test_retention_removes_old_parts_and_says_so(engine: Engine) -> None:
     assert min(row["at_us"] for row in found["evidence"]) >= cut
     assert found["policies"]
     assert store.marks() == {"kept_since_us": str(cut)}
+    store.forget(cut - 1_000_000)  # a longer retention brings nothing back
+    assert store.marks() == {"kept_since_us": str(cut)}
+
+
+def test_two_slots_clean_at_once(postgres: Postgres, tmp_path: Path) -> None:
+    """The second waits for the first, and then both are done: whichever says first what is gone."""
+    url = postgres.fresh()
+    one, other = fresh_engine(url, tmp_path), fresh_engine(url, tmp_path)
+    with ThreadPoolExecutor(1) as thread:
+        with writing(one) as connection:
+            connection.execute(text("INSERT INTO marks (name, value) VALUES ('kept_since_us', '7')"))
+            cleaning = thread.submit(Store(other).forget, 9)
+            wait_until(lambda: _waiting(connection), 20, "the second slot to wait for the first")
+        assert cleaning.result(20) == 0
+    assert Store(one).marks() == {"kept_since_us": "9"}
+    one.dispose()
+    other.dispose()
+
+
+def _waiting(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
 def test_a_rebuild_gives_the_same(engine: Engine) -> None:
@@ -107,7 +137,7 @@ def test_a_rebuild_gives_the_same(engine: Engine) -> None:
     records = [*history(60), *examples()]
     write(store, records)
     before = everything(engine)
-    store.begin_rebuild()
+    store.begin_rebuild({}, 0)
     assert not any(everything(engine).values())
     write(store, records, 33)
     store.end_rebuild()
@@ -115,10 +145,56 @@ def test_a_rebuild_gives_the_same(engine: Engine) -> None:
     assert not store.resume_rebuild()
 
 
+def test_a_rebuild_leaves_out_what_cannot_be_stored(engine: Engine) -> None:
+    store = Store(engine)
+    records = [record for record in history(20) if record.topic == "verdict.v1"]
+    mad = json.loads(records[3].value or b"") | {"visit": 10**30}
+    records[3] = replace(records[3], value=json.dumps(mad).encode())
+    store.begin_rebuild({}, 0)
+    assert fill(store, iter(records)) == (len(records), 1)
+    assert len(everything(engine)["revisions"]) == len(records) - 1
+    assert store.marks() == {}
+
+
+def test_a_rebuild_remembers_what_kafka_has_no_more(engine: Engine) -> None:
+    store = Store(engine)
+    store.note_gap(("verdict.v1", 1), 5, 9, 1)
+    store.begin_rebuild({("verdict.v1", 1): 90, ("verdict.v1", 2): 0}, 2_000_000)
+    with reading(engine) as connection:
+        (found,) = ask_monitors.gaps(connection)
+        assert ask_monitors.rebuilding(connection)
+    assert (found.partition, found.wanted, found.first_left) == (1, 0, 90)
+    assert store.resume_rebuild()
+    with reading(engine) as connection:
+        assert ask_monitors.gaps(connection) == (found,)
+        assert not ask_monitors.rebuilding(connection)
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_word_on_a_part_that_triage_has_forgotten_leaves_its_stamps(engine: Engine, size: int) -> None:
+    """Such a verdict is made of the review alone, which does not know what the part was judged with. In any order."""
+    said = [VerdictV1.read(r.value or b"") for r in history(20) if r.topic == "verdict.v1"]
+    first = next(one for one in said if one.revision == 1 and one.decided_by == "policy" and one.policy and one.baselines)
+    review = reviewed(first.inspection, 1, "scrap", announced_at=first.announced_at, supersedes=first.disposition)
+    second = verdict_of_review(review, Moment(now_ms=T0_MS, append_ms=T0_MS, offset=99))
+    assert second.policy is None
+    records = [appended(verdict_record(one), i, T0_MS) for i, one in enumerate((first, second))]
+    held = []
+    for order in (records, records[::-1]):
+        Store(engine).begin_rebuild({}, 0)
+        write(Store(engine), order, size)
+        held.append(everything(engine)["inspections"])
+    ((row,), again) = held
+    assert [row] == again
+    assert (row["revision"], row["disposition"], row["who"]) == (2, "scrap", review.who)
+    assert (row["policy"], row["model_set"]) == (first.policy, first.model_set)
+    assert json.loads(row["baselines"]) == {view: stamp.state for view, stamp in first.baselines.items()}
+
+
 def test_a_rebuild_that_was_cut_off_begins_anew(engine: Engine) -> None:
     store = Store(engine)
     records = history(20)
-    store.begin_rebuild()
+    store.begin_rebuild({}, 0)
     write(store, records[:50])
     assert REBUILDING in store.marks()
     assert store.resume_rebuild()

@@ -224,6 +224,11 @@ def test_what_retention_took_is_said(tmp_path: Path) -> None:
     found = asked(tmp_path).lacking
     assert "Parts before 2026-11-27 07:00 were removed from the database" in found[0]
     assert "50 records of verdict.v1, partition 3, were gone before the database read them" in found[1]
+    store.begin_rebuild({}, 0)
+    store.note_gap(("evidence.v1", 0), 1000, 0, round(cut.timestamp() * 1e6))
+    found = asked(tmp_path).lacking
+    assert "The database is being made anew, or that was cut off" in found[0]
+    assert "The log of evidence.v1, partition 0, was cut or made anew: it begins with record 0, where record 1,000" in found[1]
 
 
 def test_an_empty_shift_says_that_nothing_was_inspected(folder: Path) -> None:

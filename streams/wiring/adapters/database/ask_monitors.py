@@ -19,6 +19,7 @@ from schemas.spc import LimitsActV1, LimitsV1, SignalV1, StageBreakV1, SubgroupV
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_parts import time_of
 from streams.wiring.adapters.database.scope import Scope, within
+from streams.wiring.adapters.database.store import KEPT_SINCE, REBUILDING
 
 M = TypeVar("M", bound=Message)
 
@@ -130,9 +131,18 @@ def gaps(connection: Connection) -> tuple[Gap, ...]:
 
 def kept_since(connection: Connection) -> datetime | None:
     """Older parts were removed by the database's retention; None: nothing was."""
-    c = t.MARKS.c
-    found = connection.execute(select(c.value).where(c.name == "kept_since_us")).scalar_one_or_none()
+    found = _mark(connection, KEPT_SINCE)
     return None if found is None else time_of(int(found))
+
+
+def rebuilding(connection: Connection) -> bool:
+    """Whether `db rebuild` is at work, or was cut off and no sink has begun anew since."""
+    return _mark(connection, REBUILDING) is not None
+
+
+def _mark(connection: Connection, name: str) -> str | None:
+    c = t.MARKS.c
+    return connection.execute(select(c.value).where(c.name == name)).scalar_one_or_none()
 
 
 def read_until(connection: Connection) -> dict[tuple[str, int], int]:

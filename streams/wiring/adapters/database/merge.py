@@ -10,21 +10,26 @@ from functools import cache
 from typing import Any
 
 from streams.wiring.adapters.database.rows import Row
-from streams.wiring.adapters.database.tables import FIRST, HIGHEST, LATEST, META
+from streams.wiring.adapters.database.tables import FIRST, HIGHEST, LATEST, META, STAMPS
 
 Values = dict[str, Any]
 
 
 def merged(rows: Iterable[Row]) -> dict[str, list[Values]]:
-    """table -> its rows. Of two with one key the one that the table's rule keeps; of equals the first."""
+    """table -> its rows. Of two with one key the one that the table's rule keeps, with both's stamps; of equals the first."""
     kept: dict[str, dict[tuple[Any, ...], Values]] = {}
     for table, row in rows:
         mine = kept.setdefault(table, {})
         key = tuple(row[name] for name in keys(table))
         before = mine.get(key)
-        if before is None or _replaces(table, row, before):
-            mine[key] = row
+        mine[key] = row if before is None else _of_two(table, row, before)
     return {table: list(found.values()) for table, found in kept.items()}
+
+
+def _of_two(table: str, row: Values, before: Values) -> Values:
+    kept, other = (row, before) if _replaces(table, row, before) else (before, row)
+    stamps = {name: other[name] for name in STAMPS.get(table, ()) if kept[name] is None and other[name] is not None}
+    return {**kept, **stamps} if stamps else kept
 
 
 def _replaces(table: str, row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

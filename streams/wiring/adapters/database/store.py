@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select, text
 
 from streams.metrics import SINK_COMMIT_SECONDS, SINK_ROWS
 from streams.wiring.adapters.database.connection import reading, writing
-from streams.wiring.adapters.database.merge import merged
+from streams.wiring.adapters.database.merge import Values, merged
 from streams.wiring.adapters.database.rows import Row
 from streams.wiring.adapters.database.tables import INSPECTIONS, KEPT_BY_TIME, META, POSITIONS, REVISIONS, content
 from streams.wiring.adapters.database.tally import chunks, fold, keep_answers, upsert_counted
@@ -22,6 +22,11 @@ from streams.wiring.adapters.database.upsert import upsert
 Place = tuple[str, int]  # topic, partition
 REBUILDING = "rebuilding"
 KEPT_SINCE = "kept_since_us"
+_MARK = """INSERT INTO marks (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+WHERE CAST(excluded.value AS BIGINT) > CAST(marks.value AS BIGINT)"""
+"""It only rises: what was removed does not come back with a longer retention. Of two slots that say it at once on a server the
+second waits until the first has committed, so no part is removed and counted twice.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +73,18 @@ class Store:
 
     def note_gap(self, place: Place, wanted: int, first: int, now_us: int) -> None:
         """Input that Kafka's retention had removed before it was read: what the database lacks for good."""
-        row = {"topic": place[0], "partition_no": place[1], "wanted": wanted, "first_left": first, "noticed_us": now_us}
         with writing(self.engine) as connection:
-            upsert(connection, {"gaps": [row]})
+            upsert(connection, {"gaps": [_gap(place, wanted, first, now_us)]})
 
     def forget(self, before_us: int, most: int = 2000) -> int:
         """Remove up to `most` rows a table of parts older than that; how many there were."""
         with writing(self.engine) as connection:
+            connection.execute(text(_MARK), {"name": KEPT_SINCE, "value": str(before_us)})  # another slot waits here
             parts = self._forget_parts(connection, before_us, most)
             rest = [name for name in KEPT_BY_TIME if not (parts and name in ("inspections", "revisions"))]
             gone = parts + sum(self._forget_rows(connection, name, before_us, most) for name in rest)
             if not parts:
                 fold(connection, before_us)
-            self._mark(connection, KEPT_SINCE, str(before_us))
         return gone
 
     @staticmethod
@@ -101,11 +105,16 @@ class Store:
         done = connection.execute(text(f"DELETE FROM {name} WHERE {row} IN ({old})"), {"before": before_us, "most": most})
         return int(done.rowcount)
 
-    def begin_rebuild(self) -> None:
-        """Empty it. Until `end_rebuild` the next sink begins anew."""
+    def begin_rebuild(self, first: Mapping[Place, int], now_us: int) -> None:
+        """Empty it. Until `end_rebuild` the next sink begins anew. first: offset that each place begins with now: what was there
+        before cannot be read again.
+        """
+        lost = [_gap(place, 0, offset, now_us) for place, offset in first.items() if offset > 0]
         with writing(self.engine) as connection:
             self._empty(connection)
-            self._mark(connection, REBUILDING, "1")
+            connection.execute(META.tables["gaps"].delete())
+            upsert(connection, {"gaps": lost} if lost else {})
+            connection.execute(text(_MARK), {"name": REBUILDING, "value": "1"})
 
     def end_rebuild(self) -> None:
         with writing(self.engine) as connection:
@@ -125,13 +134,13 @@ class Store:
 
     @staticmethod
     def _empty(connection: Connection) -> None:
-        for table in (*content(), POSITIONS, META.tables["gaps"], META.tables["marks"]):
+        """But for what is known to be lost for good."""
+        for table in (*content(), POSITIONS, META.tables["marks"]):
             connection.execute(table.delete())
 
-    @staticmethod
-    def _mark(connection: Connection, name: str, value: str) -> None:
-        connection.execute(text("DELETE FROM marks WHERE name = :name"), {"name": name})
-        connection.execute(text("INSERT INTO marks (name, value) VALUES (:name, :value)"), {"name": name, "value": value})
+
+def _gap(place: Place, wanted: int, first: int, now_us: int) -> Values:
+    return {"topic": place[0], "partition_no": place[1], "wanted": wanted, "first_left": first, "noticed_us": now_us}
 
 
 def beginning(stored: Mapping[Place, int], committed: Mapping[Place, int]) -> dict[Place, int]:

@@ -280,6 +280,8 @@ MARKS = Table("marks", META, _text("name", key=True), _text("value"))
 
 HIGHEST = {"inspections": "revision", "spc_subgroups": "revision", "positions": "next_offset"}
 """Of two rows with one key the one with the higher value stays."""
+STAMPS = {"inspections": ("policy", "model_set", "baselines", "challenge", "gate_us")}
+"""What a part was announced with. A person's word on a part that triage has forgotten does not repeat it: it stays as it was."""
 LATEST = frozenset(
     {
         "spc_limits",

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from streams.wiring.adapters.database.merge import Values, keys, rank
-from streams.wiring.adapters.database.tables import META
+from streams.wiring.adapters.database.tables import META, STAMPS
 
 
 def upsert(connection: Connection, batch: Mapping[str, Sequence[Values]]) -> None:
@@ -45,8 +45,20 @@ def _conflict(table: str) -> str:
     key = ", ".join(keys(table))
     if column is None:
         return f"ON CONFLICT ({key}) DO NOTHING"
-    sets = ", ".join(f"{name} = excluded.{name}" for name in _columns(table) if name not in keys(table))
-    return f"ON CONFLICT ({key}) DO UPDATE SET {sets} WHERE excluded.{column} {'>' if sign > 0 else '<'} {table}.{column}"
+    newer = f"excluded.{column} {'>' if sign > 0 else '<'} {table}.{column}"
+    stamps = STAMPS.get(table, ())
+    others = [name for name in _columns(table) if name not in keys(table) and name not in stamps]
+    if not stamps:
+        sets = ", ".join(f"{name} = excluded.{name}" for name in others)
+        return f"ON CONFLICT ({key}) DO UPDATE SET {sets} WHERE {newer}"
+    chosen = [f"{name} = CASE WHEN {newer} THEN excluded.{name} ELSE {table}.{name} END" for name in others]
+    kept = [
+        f"{name} = CASE WHEN {newer} THEN COALESCE(excluded.{name}, {table}.{name}) "
+        f"ELSE COALESCE({table}.{name}, excluded.{name}) END"
+        for name in stamps
+    ]
+    brings = " OR ".join(f"({table}.{name} IS NULL AND excluded.{name} IS NOT NULL)" for name in stamps)
+    return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join([*chosen, *kept])} WHERE {newer} OR {brings}"
 
 
 @cache

@@ -212,7 +212,7 @@ def test_a_rebuild_of_the_sinks_database_keeps_users_and_comes_back(tmp_path: Pa
     with console(tmp_path) as desk:
         browser = desk.logged_in("operator")
         store = Store(desk.engine)
-        store.begin_rebuild()
+        store.begin_rebuild({}, 0)
         assert REBUILDING in store.marks()
         page = browser.get("/lines")
         assert (page.status_code, "No station has been heard of yet" in page.text) == (200, True)
