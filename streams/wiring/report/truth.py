@@ -41,7 +41,7 @@ class Looked:
 class Truth:
     """false_rejects, true_rejects: of the parts not passed (rework, scrap, review) that people looked at. all_looked: every one.
 
-    agreement: of first and second looks; None where nobody looked twice. twice: how many parts were.
+    agreement: of first and second looks; None where nobody looked twice. twice: how many parts, or views of one, were.
     """
 
     product: str
@@ -179,7 +179,7 @@ def _method(rows: Sequence[Passes], answered: int) -> Method:
 
 
 def _bet(rows: Sequence[Passes]) -> float:
-    """Of passes drawn with several known probabilities. Those that a person decided undrawn are not covered: taken for bad."""
+    """Of passes drawn with several known probabilities. Those that wait for an answer are taken for bad."""
     found = escape_bound.Audit(design=escape_bound.Design(floor=min(one.probability for one in rows if one.probability)))
     pending: list[float] = []
     for one in rows:

@@ -126,7 +126,7 @@ def test_a_rebuild_that_was_cut_off_counts_nothing_twice(engine: Engine) -> None
     store = Store(engine)
     write(store, log())
     whole = everything(engine)["passes"]
-    store.begin_rebuild()
+    store.begin_rebuild({}, 0)
     write(store, log()[: N * 2])
     assert store.resume_rebuild()
     write(store, log())

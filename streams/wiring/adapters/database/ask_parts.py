@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select
 
 from schemas.common import Disposition
 from schemas.envelope import from_millis
 from streams.wiring.adapters.database.scope import Scope, within
+from streams.wiring.adapters.database.standing import standing
 from streams.wiring.adapters.database.tables import ANNOUNCED, FAILED, INSPECTIONS, LABELS, REVISIONS
 
 _I, _A, _R = INSPECTIONS.c, ANNOUNCED.c, REVISIONS.c
+_BAD = ("rework", "scrap")
 _JUDGED = _I.inspection == _A.inspection
 
 
@@ -69,7 +71,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """Passes that were drawn for blind review: drawn, and of these decided by a person, and of these not passed."""
+    """Passes that were drawn for blind review: drawn, of these decided by a person as good or bad, of these bad."""
 
     product: str
     passes: int
@@ -208,13 +210,13 @@ def audits(connection: Connection, scope: Scope) -> tuple[Audit, ...]:
 
 def _audit(product: str, rows: Sequence[Any]) -> Audit:
     drawn = [row for row in rows if row[1]]
-    reviewed = [row for row in drawn if row[2] == "person"]
+    reviewed = [row for row in drawn if row[2] == "person" and row[3] in ("pass", *_BAD)]
     return Audit(
         product=product,
         passes=sum(row[4] for row in rows),
         drawn=sum(row[4] for row in drawn),
         reviewed=sum(row[4] for row in reviewed),
-        bad=sum(row[4] for row in reviewed if row[3] != "pass"),
+        bad=sum(row[4] for row in reviewed if row[3] in _BAD),
     )
 
 
@@ -290,19 +292,19 @@ def versions_used(connection: Connection, scope: Scope) -> tuple[Versions, ...]:
 
 
 def truths(connection: Connection, scope: Scope) -> dict[str, str]:
-    """inspection -> `good` or `defect`, where people labelled it: their newest word that nobody took back.
+    """inspection -> `good` or `defect`, where people looked at it and labelled it: their newest word that nobody took back.
 
     Of several people the one who says `defect` counts; whoever is unsure says nothing.
     """
     c = LABELS.c
     wide = Scope(stations=scope.stations, products=scope.products)
-    rows = connection.execute(select(c.label_id, c.inspection, c.answer, c.withdraws).where(*within(wide, LABELS))).all()
-    withdrawn = {row.withdraws for row in rows if row.withdraws is not None}
-    found: dict[str, str] = {}
-    for row in rows:
-        if row.label_id not in withdrawn and row.answer in ("good", "defect"):
-            found[row.inspection] = "defect" if "defect" in (row.answer, found.get(row.inspection)) else "good"
-    return found
+    query = select(c.inspection, worst_answer()).where(*within(wide, LABELS), standing(), c.answer.in_(("good", "defect")))
+    return {inspection: "defect" if bad else "good" for inspection, bad in connection.execute(query.group_by(c.inspection))}
+
+
+def worst_answer() -> ColumnElement[int]:
+    """Of labels of one part: 1 where one says `defect`, else 0."""
+    return func.max(case((LABELS.c.answer == "defect", 1), else_=0))
 
 
 def time_of(microseconds: int) -> datetime:

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, and_, func, select, union
 from schemas.common import Disposition
 from schemas.ids import inspection_id
 from schemas.spc import PlanV1
-from streams.wiring.adapters.database.ask_parts import time_of
+from streams.wiring.adapters.database.ask_parts import time_of, worst_answer
 from streams.wiring.adapters.database.scope import Scope, within
+from streams.wiring.adapters.database.standing import standing
 from streams.wiring.adapters.database.tables import (
     ANNOUNCED,
     BASELINE_POINTERS,
@@ -29,6 +30,7 @@ from streams.wiring.adapters.database.tables import (
     REVISIONS,
     SPC_PLANS,
 )
+from streams.wiring.adapters.database.tally import drawn
 
 _I, _R, _L = INSPECTIONS.c, REVISIONS.c, LABELS.c
 _FIRST = and_(_R.inspection == _I.inspection, _R.revision == 1)
@@ -69,7 +71,7 @@ class First:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twice:
-    """n parts that two people looked at, the second blind."""
+    """n parts, or views of one, that two people looked at, the second blind."""
 
     product: str
     first: str
@@ -79,9 +81,9 @@ class Twice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passes:
-    """n passes of the policy. probability: of being drawn for audit, None where it is not known (a person decided them since).
+    """n passes of the policy. probability: of being drawn for audit, None where it is not known.
 
-    bad: None where no person has decided.
+    bad: of those drawn, None where nobody has said good or bad.
     """
 
     product: str
@@ -184,30 +186,21 @@ def known_truths(connection: Connection, scope: Scope) -> tuple[Known, ...]:
 
 
 def _labelled(connection: Connection, scope: Scope) -> Iterable[tuple[str, Disposition, bool, str]]:
-    """Parts that no person decided, but somebody labelled: their newest word; of several people the one who says `defect`."""
-    columns = (_L.label_id, _L.inspection, _L.answer, _L.withdraws, _I.product, _R.disposition.label("first"), _R.audit)
-    query = select(*columns).join_from(LABELS, INSPECTIONS, _L.inspection == _I.inspection).join(REVISIONS, _FIRST)
-    rows = connection.execute(query.where(*within(scope, INSPECTIONS), _I.decided_by == "policy")).all()
-    gone = {row.withdraws for row in rows}
-    found: dict[str, tuple[str, Disposition, bool, str]] = {}
-    for row in rows:
-        if row.label_id not in gone and row.answer in ("good", "defect"):
-            before = found.get(row.inspection)
-            bad = row.answer == "defect" or (before is not None and before[3] == "defect")
-            found[row.inspection] = (row.product, row.first, bool(row.audit), "defect" if bad else "good")
-    return found.values()
+    """Parts that no person decided, but somebody looked at and labelled: as `ask_parts.truths` says."""
+    part = (_I.inspection, _I.product, _R.disposition, _R.audit)
+    query = select(*part, worst_answer()).join_from(LABELS, INSPECTIONS, _L.inspection == _I.inspection).join(REVISIONS, _FIRST)
+    mine = (*within(scope, INSPECTIONS), _I.decided_by == "policy", standing(), _L.answer.in_(("good", "defect")))
+    for _, product, first, audit, bad in connection.execute(query.where(*mine).group_by(*part)):
+        yield product, first, bool(audit), "defect" if bad else "good"
 
 
 def looked_twice(connection: Connection, scope: Scope) -> tuple[Twice, ...]:
-    """First and second opinions that stand, of two people, on the same part."""
-    columns = (_L.label_id, _L.inspection, _L.answer, _L.withdraws, _L.opinion, _L.who, _I.product)
+    """First and second opinions that stand, of two people, on the same view, or both on the whole part."""
+    columns = (_L.inspection, _L.view, _L.answer, _L.opinion, _L.who, _I.product)
     query = select(*columns).join_from(LABELS, INSPECTIONS, _L.inspection == _I.inspection).order_by(_L.log_offset)
-    rows = connection.execute(query.where(*within(scope, INSPECTIONS))).all()
-    gone = {row.withdraws for row in rows}
-    said: dict[str, dict[str, tuple[str, str, str]]] = {}
-    for row in rows:
-        if row.label_id not in gone and row.answer is not None:
-            said.setdefault(row.inspection, {})[row.opinion] = (row.who, row.answer, row.product)
+    said: dict[tuple[str, str | None], dict[str, tuple[str, str, str]]] = {}
+    for row in connection.execute(query.where(*within(scope, INSPECTIONS), standing())):
+        said.setdefault((row.inspection, row.view), {})[row.opinion] = (row.who, row.answer, row.product)
     counts: dict[tuple[str, str, str], int] = {}
     for opinions in said.values():
         one, other = opinions.get("first"), opinions.get("second")
@@ -218,29 +211,25 @@ def looked_twice(connection: Connection, scope: Scope) -> tuple[Twice, ...]:
 
 
 def audited_passes(connection: Connection, scope: Scope) -> tuple[Passes, ...]:
-    """Every pass of the policy: how likely its audit was, whether it was drawn, what a person said since.
-
-    A person's verdict does not repeat the probability: of those that were drawn the label of the audit tells it.
-    """
-    groups = (_I.product, _I.audit_probability, _R.audit, _I.decided_by, _I.disposition)
+    """Every pass of the policy: how likely its audit was, whether it was drawn, what people said of it (`tally.drawn`)."""
+    groups = (_I.product, _R.audit_probability)
     query = select(*groups, func.count().label("n")).join_from(INSPECTIONS, REVISIONS, _FIRST)
     passed = (*within(scope, INSPECTIONS), _R.disposition == "pass")
-    drawn_and_answered = and_(_R.audit.is_(True), _I.decided_by == "person")
     found: dict[tuple[str, float | None, bool, bool | None], int] = {}
-    for row in connection.execute(query.where(*passed, ~drawn_and_answered).group_by(*groups)):
-        bad = row.disposition != "pass" if row.decided_by == "person" else None
-        key = (row.product, row.audit_probability, bool(row.audit), bad)
-        found[key] = found.get(key, 0) + row.n
+    for row in connection.execute(query.where(*passed, _R.audit.is_(False)).group_by(*groups)):
+        found[row.product, row.audit_probability, False, None] = row.n
     chances = _audit_chances(connection, scope)
-    one = select(_I.inspection, _I.product, _I.disposition).join_from(INSPECTIONS, REVISIONS, _FIRST)
-    for row in connection.execute(one.where(*passed, drawn_and_answered)):
-        key = (row.product, chances.get(row.inspection), True, row.disposition != "pass")
+    for row in connection.execute(drawn().where(*within(scope, INSPECTIONS))):
+        bad = None if row.state == "open" else row.state == "bad"
+        key = (row.product, row.probability or chances.get(row.inspection), True, bad)
         found[key] = found.get(key, 0) + 1
-    return tuple(Passes(product=p, probability=q, drawn=drawn, bad=bad, n=n) for (p, q, drawn, bad), n in found.items())
+    return tuple(Passes(product=p, probability=q, drawn=d, bad=bad, n=n) for (p, q, d, bad), n in found.items())
 
 
 def _audit_chances(connection: Connection, scope: Scope) -> dict[str, float]:
-    """inspection -> with what probability it was drawn, as the label of its audit says."""
+    """inspection -> with what probability it was drawn, as the label of its audit says: for verdicts that were stored before
+    the database kept that.
+    """
     query = select(_L.inspection, _L.data).join_from(LABELS, INSPECTIONS, _L.inspection == _I.inspection)
     rows = connection.execute(query.where(*within(scope, INSPECTIONS), _L.shown == "audit"))
     said = {inspection: json.loads(data).get("audit_probability") for inspection, data in rows}
@@ -248,9 +237,9 @@ def _audit_chances(connection: Connection, scope: Scope) -> dict[str, float]:
 
 
 def late(connection: Connection, scope: Scope) -> int:
-    """Parts that came after their deadline."""
-    query = select(func.count()).select_from(INSPECTIONS).where(*within(scope, INSPECTIONS), _I.late.is_(True))
-    return int(connection.execute(query).scalar_one())
+    """Parts that came after their deadline, whatever people made of them since."""
+    query = select(func.count(func.distinct(_R.inspection))).join_from(INSPECTIONS, REVISIONS, _R.inspection == _I.inspection)
+    return int(connection.execute(query.where(*within(scope, INSPECTIONS), _R.late.is_(True))).scalar_one())
 
 
 def waiting(connection: Connection, scope: Scope) -> tuple[Waiting, ...]:

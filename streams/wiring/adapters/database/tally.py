@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, case, func, or_, select, text
 
 from streams.wiring.adapters.database.merge import Values
+from streams.wiring.adapters.database.standing import standing
 from streams.wiring.adapters.database.tables import AUDITED, INSPECTIONS, LABELS, PASSES, REVISIONS
 from streams.wiring.adapters.database.upsert import upsert
 
@@ -78,8 +79,6 @@ def drawn() -> Select[Any]:
 
 def _last_opinion() -> Any:
     """(inspection, defect, unsure, place) of standing labels of audited parts, by opinion; place 1: the last one."""
-    later = LABELS.alias()
-    standing = and_(_L.answer.is_not(None), ~select(later.c.label_id).where(later.c.withdraws == _L.label_id).exists())
     rank = case((_L.opinion == "third", 3), (_L.opinion == "second", 2), else_=1)
     audited = select(_R.inspection).where(text(AUDITED))
     each = select(
@@ -88,7 +87,7 @@ def _last_opinion() -> Any:
         case((_L.answer == "defect", 1), else_=0).label("defect"),
         case((_L.answer == "unsure", 1), else_=0).label("unsure"),
     )
-    c = each.where(standing, _L.inspection.in_(audited)).subquery().c
+    c = each.where(standing(), _L.inspection.in_(audited)).subquery().c
     place = func.row_number().over(partition_by=c.inspection, order_by=c.rank.desc()).label("place")
     opinions = select(c.inspection, func.max(c.defect).label("defect"), func.max(c.unsure).label("unsure"), place)
     return opinions.group_by(c.inspection, c.rank).subquery()
