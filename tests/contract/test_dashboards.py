@@ -102,6 +102,44 @@ def test_prometheus_parses_every_query_of_every_panel(tmp_path: Path) -> None:
     assert f"{len(rules)} rules found" in promtool("check", "rules", str(path))
 
 
+_PLACE = 'site="a",line="l1",product="disc",instance="c"'
+_PROOF = 'station="a/l1/{}",proof="{}"'
+
+
+def _proof(station: str, proof: str, proven: int, passed: int | None) -> list[dict[str, str]]:
+    labels = f"{_PLACE},{_PROOF.format(station, proof)}"
+    found = [{"series": f"verdictline_challenge_proven{{{labels}}}", "values": f"{proven}x10"}]
+    if passed is not None:
+        found.append({"series": f"verdictline_challenge_passed_timestamp_seconds{{{labels}}}", "values": f"{passed}x10"})
+    return found
+
+
+@needs_prometheus
+@pytest.mark.parametrize(
+    ("proofs", "proven", "since"),
+    [
+        ([("c1", "digital", 1, 100), ("c2", "digital", 1, 40)], 1, 260),
+        ([("c1", "digital", 1, 100), ("c2", "digital", 0, 40)], 0, 260),
+        ([("c1", "digital", 1, 100), ("c2", "digital", 0, None)], 0, -1),
+        ([("c1", "digital", 1, 100), ("c1", "physical", 0, None)], None, -1),
+        ([], None, -1),
+    ],
+)
+def test_no_station_hides_one_that_is_not_proven(
+    tmp_path: Path, proofs: list[tuple[str, str, int, int | None]], proven: int | None, since: int
+) -> None:
+    """At 300 s. proven: of digital proofs, where these are all that there are; since: -1 is never."""
+    asked = {one.what: one.expr for one in panels() if one.where == "station"}
+    cases = [{"expr": asked["Since the last proof"], "eval_time": "5m", "exp_samples": [{"labels": "{}", "value": since}]}]
+    if proven is not None:
+        sample = {"labels": '{product="disc", proof="digital"}', "value": proven}
+        cases.append({"expr": asked["Proof by product and kind"], "eval_time": "5m", "exp_samples": [sample]})
+    series = [one for proof in proofs for one in _proof(*proof)]
+    path = tmp_path / "panels.yaml"
+    path.write_text(yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": cases}]}))
+    assert "SUCCESS" in promtool("test", "rules", str(path))
+
+
 def test_grafana_is_given_what_is_there() -> None:
     layer = yaml.safe_load((DEPLOY / "compose.observability.yaml").read_text(encoding="utf-8"))["services"]
     for name, service in layer.items():

@@ -93,10 +93,16 @@ NOW = (
     Panel(
         kind="stat",
         title="Since the last proof",
-        description="How long ago a set of challenge parts last passed; parts since then are proven by nothing. -1: never.",
+        description="The longest of any product and kind: parts since then are proven by nothing. Never: one never passed.",
         unit="s",
         decimals=0,
-        queries=(Query(expr=f"time() - min(verdictline_challenge_passed_timestamp_seconds{{{PRODUCT}}}) or on () vector(-1)"),),
+        queries=(
+            Query(
+                expr=f"time() - min(verdictline_challenge_passed_timestamp_seconds{{{PRODUCT}}})"
+                f" unless on () (verdictline_challenge_proven{{{PRODUCT}}} unless on (station, product, proof)"
+                f" verdictline_challenge_passed_timestamp_seconds{{{PRODUCT}}}) or on () vector(-1)"
+            ),
+        ),
         steps=rising(8 * 3600, 24 * 3600),
         words=((-1, "never", ORANGE),),
         width=4,
@@ -280,11 +286,11 @@ TRUST = (
     Panel(
         kind="states",
         title="Proof by product and kind",
-        description="Digital: known images through the gateway. Physical: masters on the line.",
+        description="Digital: known images through the gateway. Physical: masters on the line. Of several stations the worst.",
         unit="none",
         queries=(
             Query(
-                expr=f"max by (product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(-1)",
+                expr=f"min by (product, proof) (verdictline_challenge_proven{{{PRODUCT}}}) or on () vector(-1)",
                 legend="{{product}} {{proof}}",
             ),
         ),

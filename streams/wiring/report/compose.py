@@ -114,7 +114,7 @@ def compose(facts: Facts) -> Report:
         process=process(published, window),
         baselines=baselines(facts.baselines, facts.judged_under),
         drift=drift(facts.drift),
-        record=record(facts.results, facts.proofs, facts.suspects, facts.detection),
+        record=record(facts.results, facts.proofs, facts.parts_since, facts.suspects, facts.detection),
         waiting=facts.waiting,
         reconciliation=reconciliation(facts.reconciled, facts.holes, facts.bus),
         before=None if before is None else before.name,

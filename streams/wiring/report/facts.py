@@ -74,10 +74,11 @@ class Facts:
     limit_acts: tuple[LimitsActV1, ...]
     plans: tuple[PlanV1, ...]
     baselines: tuple[InForce, ...]
-    judged_under: Mapping[tuple[str, str, str], int]
+    judged_under: Mapping[tuple[str, str, str, str], int]
     drift: tuple[DriftEventV1, ...]
     results: tuple[ChallengeResultV1, ...]
     proofs: tuple[StationProofV1, ...]
+    parts_since: Mapping[tuple[str, str, str], int]
     suspects: tuple[SuspectWindowV1, ...]
     detection: tuple[DetectionLimitV1, ...]
     versions: tuple[Versions, ...]
@@ -99,7 +100,7 @@ def gather(connection: Connection, question: Question, now: datetime) -> Facts:
     context = time if question.before is None else replace(time, begin=question.before.begin)
     versions, acts = ask_parts.versions_used(connection, every), ask_monitors.acts(connection, time)
     digests = {found for one in versions for found in (one.policy, one.model_set) if found} | {act.digest for act in acts}
-    counts = ask_parts.counts(connection, every)
+    counts, proofs = ask_parts.counts(connection, every), ask_monitors.proofs(connection, time)
     return Facts(
         question=question,
         now=now,
@@ -126,7 +127,8 @@ def gather(connection: Connection, question: Question, now: datetime) -> Facts:
         judged_under=ask_report.judged_under(connection, parts),
         drift=ask_monitors.drift_events(connection, time),
         results=ask_monitors.challenge_results(connection, time),
-        proofs=ask_monitors.proofs(connection, time),
+        proofs=proofs,
+        parts_since=ask_report.parts_since(connection, parts, proofs),
         suspects=ask_monitors.suspect_windows(connection, time),
         detection=ask_monitors.detection_limits(connection, time),
         versions=versions,

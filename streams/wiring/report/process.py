@@ -14,6 +14,7 @@ from streams.monitors.spc.attributes import Count, plotted
 from streams.monitors.spc.facts import Lite, Measured
 from streams.monitors.spc.kinds import Fitted, at_sizes, attribute, drawn_center, values
 from streams.monitors.spc.plans import default_series
+from streams.monitors.spc.variables import Sample
 from streams.wiring.report.window import Window
 
 _ALWAYS = ("unknown", "unreviewed")
@@ -215,7 +216,7 @@ def _course(
         arl0_subgroups=None if newest is None else newest.arl0_subgroups,
         sigma_z=None if newest is None else newest.sigma_z,
         sigma_z_subgroups=None if newest is None else newest.sigma_z_subgroups,
-        signals=sum(bool(point.rules) and point.here for point in points),
+        signals=len({point.subgroup for point in points if point.rules and point.here}),
     )
 
 
@@ -223,12 +224,11 @@ def _points(
     one: CharacteristicV1, subgroup: SubgroupV1, limits: LimitsV1 | None, signals: Sequence[SignalV1], window: Window
 ) -> list[Point]:
     fitted = None if limits is None else fitted_of(limits)
+    shown = [(value, drawn) for value in values(one, lite_of(subgroup)) if (drawn := _shown(one, value)) is not None]
+    broken = _broken([drawn for _, drawn in shown], signals)
     made = []
-    for value in values(one, lite_of(subgroup)):
+    for (value, drawn), mine in zip(shown, broken, strict=True):
         size = value.size if isinstance(value, Count) else float(value.n)
-        drawn = _drawn(one, value) if isinstance(value, Count) else value.mean
-        if drawn is None:
-            continue
         at = None if fitted is None else at_sizes(one, fitted, [size])[0]
         made.append(
             Point(
@@ -240,17 +240,28 @@ def _points(
                 center=None if fitted is None else drawn_center(one, fitted, size),
                 lcl=None if at is None else at.lcl,
                 ucl=None if at is None else at.ucl,
-                rules=tuple(signal.rule for signal in signals),
-                begins=tuple(signal.rule for signal in signals if not signal.again),
+                rules=tuple(signal.rule for signal in mine),
+                begins=tuple(signal.rule for signal in mine if not signal.again),
                 here=window.begin <= subgroup.end < window.end,
             )
         )
     return made
 
 
-def _drawn(one: CharacteristicV1, count: Count) -> float | None:
+def _broken(values: Sequence[float], signals: Sequence[SignalV1]) -> list[list[SignalV1]]:
+    """By point: the signals of a subgroup belong to the point whose value they name; a chart of gaps has several of it."""
+    found: list[list[SignalV1]] = [[] for _ in values]
+    for signal in signals:
+        if values:
+            found[min(range(len(values)), key=lambda i: abs(values[i] - signal.value))].append(signal)
+    return found
+
+
+def _shown(one: CharacteristicV1, value: Count | Sample) -> float | None:
+    if not isinstance(value, Count):
+        return value.mean
     chart = attribute(one)
-    return None if chart is None else plotted(chart, count)
+    return None if chart is None else plotted(chart, value)
 
 
 def unit_of(one: CharacteristicV1) -> str:

@@ -71,7 +71,9 @@ class ChallengeSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationProof:
-    """As it stood at the end of the window. suspect: parts published as suspect within the window."""
+    """As it stood at the end of the window. parts_since: production parts of the window since the last pass; all of them where it
+    lies before, or there is none. suspect: parts published as suspect within the window.
+    """
 
     station: str
     product: str
@@ -111,7 +113,7 @@ class Record:
     detection: tuple[Detection, ...]
 
 
-def baselines(found: Iterable[InForce], under: Mapping[tuple[str, str, str], int]) -> tuple[Baseline, ...]:
+def baselines(found: Iterable[InForce], under: Mapping[tuple[str, str, str, str], int]) -> tuple[Baseline, ...]:
     return tuple(
         Baseline(
             station=one.station,
@@ -126,7 +128,9 @@ def baselines(found: Iterable[InForce], under: Mapping[tuple[str, str, str], int
             who=one.who,
             why=one.why,
             put_at=one.put_at,
-            judged_under={s: n for (station, view, s), n in sorted(under.items()) if (station, view) == (one.station, one.view)},
+            judged_under={
+                state: n for (*place, state), n in sorted(under.items()) if place == [one.station, one.product, one.view]
+            },
         )
         for one in found
     )
@@ -155,6 +159,7 @@ def drift(found: Iterable[DriftEventV1]) -> tuple[Drift, ...]:
 def record(
     results: Sequence[ChallengeResultV1],
     proofs: Sequence[StationProofV1],
+    since: Mapping[tuple[str, str, str], int],
     suspects: Sequence[SuspectWindowV1],
     detection: Sequence[DetectionLimitV1],
 ) -> Record:
@@ -165,7 +170,7 @@ def record(
         sets=tuple(map(_set, results)),
         defects=exact_share(sum(right["defect"]), len(right["defect"])),
         golden=exact_share(sum(right["golden"]), len(right["golden"])),
-        proofs=tuple(_proof(one, suspects) for one in proofs),
+        proofs=tuple(_proof(one, since, suspects) for one in proofs),
         detection=tuple(_detection(one) for _, one in sorted(newest.items())),
     )
 
@@ -188,7 +193,7 @@ def _set(one: ChallengeResultV1) -> ChallengeSet:
     )
 
 
-def _proof(one: StationProofV1, suspects: Iterable[SuspectWindowV1]) -> StationProof:
+def _proof(one: StationProofV1, since: Mapping[tuple[str, str, str], int], suspects: Iterable[SuspectWindowV1]) -> StationProof:
     place = (one.station, one.product, one.proof)
     counts = {page.set: page.count for page in suspects if (page.station, page.product, page.proof) == place}
     return StationProof(
@@ -198,7 +203,7 @@ def _proof(one: StationProofV1, suspects: Iterable[SuspectWindowV1]) -> StationP
         proven=one.proven,
         why=one.why,
         last_pass_at=one.last_pass_at,
-        parts_since=one.parts_since,
+        parts_since=since.get(place, 0),
         suspect=sum(counts.values()),
     )
 

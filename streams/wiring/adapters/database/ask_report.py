@@ -12,6 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, func, select, union
 
+from schemas.challenge import StationProofV1
 from schemas.common import Disposition
 from schemas.ids import inspection_id
 from schemas.spc import PlanV1
@@ -285,14 +286,28 @@ def _nowhere(connection: Connection, hole: Hole) -> Iterator[Hole]:
         begin = n + 1
 
 
-def judged_under(connection: Connection, scope: Scope) -> dict[tuple[str, str, str], int]:
-    """(station, view, state of its baseline when the part was announced) -> parts. Views without a stamp are left out."""
-    groups = (_I.station, _I.baselines)
+def judged_under(connection: Connection, scope: Scope) -> dict[tuple[str, str, str, str], int]:
+    """(station, product, view, state of its baseline when the part was announced) -> parts. Not of views without a stamp."""
+    groups = (_I.station, _I.product, _I.baselines)
     rows = connection.execute(select(*groups, func.count()).where(*within(scope, INSPECTIONS)).group_by(*groups))
-    found: dict[tuple[str, str, str], int] = {}
-    for station, stamps, n in rows:
+    found: dict[tuple[str, str, str, str], int] = {}
+    for station, product, stamps, n in rows:
         for view, state in json.loads(stamps or "{}").items():
-            found[station, view, state] = found.get((station, view, state), 0) + n
+            found[station, product, view, state] = found.get((station, product, view, state), 0) + n
+    return found
+
+
+def parts_since(connection: Connection, scope: Scope, proofs: Sequence[StationProofV1]) -> dict[tuple[str, str, str], int]:
+    """(station, product, kind of proof) -> parts of the scope since that last passed; all of them where it never did.
+
+    A proof is published where it changes: what it says of parts since is what was known then.
+    """
+    found: dict[tuple[str, str, str], int] = {}
+    for one in proofs:
+        begin = max((at for at in (scope.begin, one.last_pass_at) if at is not None), default=None)
+        mine = replace(scope, begin=begin, stations=(one.station,), products=(one.product,))
+        query = select(func.count()).select_from(INSPECTIONS).where(*within(mine, INSPECTIONS))
+        found[one.station, one.product, one.proof] = int(connection.execute(query).scalar_one())
     return found
 
 
