@@ -71,6 +71,7 @@ COMMANDS: dict[str, str] = {
     "bench escapes": "bench_escapes:escapes",
     "bench review": "bench_review:review",
     "bench labels": "bench_labels:labels",
+    "bench queue": "bench_queue:queue",
 }
 HIDDEN = {"plant": "plant:plant", "feed": "bench:feed"}
 _GROUPS = {

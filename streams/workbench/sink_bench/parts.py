@@ -68,6 +68,15 @@ class Parts:
         stream = ScoreStreamV1(station=STATION, view=VIEW, product=PRODUCT, acquisition=_NAUGHT, model=self.models.models[0].ref)
         self._baselines = {VIEW: BaselineStampV1(stream=digest(stream), baseline=_NAUGHT, state="active")}
 
+    def versions(self) -> list[Row]:
+        """Policy and model set, as `rows_of` makes them."""
+        pairs = (("policies", self.policy), ("model_sets", self.models))
+        return [
+            (table, {"digest": digest(one), "product": PRODUCT, "station": None, "log_offset": n, "at_us": micros(self._start),
+                     "data": one.model_dump_json(exclude_none=True), **({"title": self.policy.title} if n == 0 else {})})
+            for n, (table, one) in enumerate(pairs)
+        ]  # fmt: skip
+
     def rows(self, first: int, count: int) -> Iterator[list[Row]]:
         """As `rows_of` makes them of `records`, part by part."""
         for n, score, shares in self._seen(first, count):
