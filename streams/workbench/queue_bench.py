@@ -91,13 +91,14 @@ def _measured(
     _until(lambda: "being read" not in people[0].page, _READY_S, people[0].look)
     whole_s = time.monotonic() - begin
     tell(f"first page after {first_s:.1f} s of logging in, the whole queue after {whole_s:.1f} s")
-    stop_at = time.monotonic() + 60 * wanted.minutes
+    stop_at, cpu_s = time.monotonic() + 60 * wanted.minutes, _cpu_s(process.pid)
     pause_s = 60 * wanted.people / wanted.a_minute
     threads = [threading.Thread(target=one.work, args=(stop_at, pause_s)) for one in people]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    cpu_s = _cpu_s(process.pid) - cpu_s
     desk = open_desk(folder)
     _until(lambda: Outgoing(desk).waiting() == 0, _DONE_S)
     desk.dispose()
@@ -108,10 +109,17 @@ def _measured(
         "first_page_s": round(first_s, 2),
         "whole_queue_s": round(whole_s, 2),
         **_latency([ms for one in people for ms in one.took_ms], wanted),
+        "cpu_ms_a_decision": round(1000 * cpu_s / sum(len(one.took_ms) for one in people), 1),
         **_told(people, client),
         "resident_mb": round(memory.rss / 1e6, 1),
         "unique_mb": round(memory.uss / 1e6, 1),
     }
+
+
+def _cpu_s(process: int) -> float:
+    """Of the whole console: pages, images, and following the databases."""
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
 
 
 def _latency(took_ms: list[float], wanted: Wanted) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from streams.review.queue import Floats
-from streams.wiring.console.waiting import Room
+from streams.wiring.console.waiting import Room, Seen
 
 PAGE = 1000
 OVERLAP_US = 10_000_000
@@ -24,6 +24,7 @@ class Log(Protocol):
 
     def opened(self, beyond: str, most: int) -> Sequence[Any]: ...
     def changed(self, since_us: int, beyond: str, most: int) -> Sequence[Any]: ...
+    def seen(self, inspections: Sequence[str]) -> Mapping[str, Seen]: ...
     def newest_us(self) -> int: ...
 
 
@@ -53,8 +54,7 @@ class Feed:
     def _news(self) -> bool:
         assert self._since is not None
         rows = self._log.changed(*self._since, self._page)
-        self._room.see(rows)
-        self._teach([row.inspection for row in rows])
+        self._see(rows)
         if len(rows) == self._page:
             self._since = (rows[-1].decided_us, rows[-1].inspection)
             return True
@@ -66,13 +66,18 @@ class Feed:
         if self._rest_until is not None and now < self._rest_until <= now + REST:
             return False
         rows = self._log.opened(self._beyond, self._page)
-        self._room.see(rows)
-        self._teach([row.inspection for row in rows])
+        self._see(rows)
         self._beyond = rows[-1].inspection if len(rows) == self._page else ""
         self._rest_until = None if self._beyond else now + REST
         if not self._beyond:
             self._room.loading = False
         return bool(self._beyond) and self._room.loading
+
+    def _see(self, rows: Sequence[Any]) -> None:
+        fresh = self._room.fresh(rows)
+        if fresh:
+            self._room.admit(fresh, self._log.seen([row.inspection for row in fresh]))
+        self._teach([row.inspection for row in rows])
 
     def _teach(self, inspections: Sequence[str]) -> None:
         """Distances to what is labelled cost a search each: a few a turn, the others count as the middle between near and far."""

@@ -22,6 +22,9 @@ def image(ask: Ask) -> Response:
     ref = ask.ports.questions.image(ask.asked("id"), ask.asked("view"))
     if ref is None:
         raise Rejected(404, "No evidence names an image of this view.")
+    trouble = ask.ports.kafka_trouble() if ref.uri.startswith("kafka:") else None
+    if trouble is not None:  # to wait for it would keep the threads that others need
+        raise Rejected(503, f"The image cannot be read now: Kafka does not answer: {trouble}")
     try:
         data = ask.ports.read_image(ref)
     except Unprocessable as error:

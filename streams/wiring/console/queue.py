@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from schemas.common import Disposition
 from schemas.label import Answer, Opinion
+from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.taxonomy import TaxonomyV1
 from streams.fates import Unavailable
@@ -117,12 +118,29 @@ def _shown(ask: Ask, said: str, *, fault: bool = False, first: str | None = None
     return page(ask, "queue.html", **values)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """As much of an inspection as its pictures take (`ask_console.Inspected` says what each is)."""
+
+    inspection: str
+    part: Any
+    model_set: ModelSetV1 | None
+    sizes: Mapping[str, tuple[int, int]]
+    observed: Sequence[Any]
+
+
+def _seen(ask: Ask, held: Held) -> Seen:
+    part, versions = held.part, ask.ports.reviews.versions
+    viewed, models = versions.viewed(part.inspection, part.revision), versions.model_set(part.model_set)
+    return Seen(inspection=part.inspection, part=part, model_set=models, sizes=viewed.sizes, observed=viewed.observed)
+
+
 def _part(ask: Ask, held: Held) -> Shown:
     policy, taxonomy = ask.ports.reviews.rules(held.part)
-    found = ask.ports.questions.inspected(held.inspection)
+    found = _seen(ask, held)
     names = {one.id: one.name for one in taxonomy.classes} if taxonomy is not None else {}
-    shares = {} if held.blind or found is None else _shares(found)
-    views: tuple[Picture, ...] = () if found is None else tuple(pictures(ask, found))
+    shares = {} if held.blind else _shares(found)
+    views = tuple(pictures(ask, found))
     return Shown(
         held=held,
         pictures=tuple(map(_bare, views)) if held.blind else views,
@@ -141,8 +159,7 @@ def _bare(picture: Picture) -> Picture:
 
 def _images(ask: Ask, held: Held) -> tuple[str, ...]:
     """What the browser fetches while the person still looks at another part."""
-    found = ask.ports.questions.inspected(held.inspection)
-    views: Sequence[Picture] = () if found is None else pictures(ask, found)
+    views = pictures(ask, _seen(ask, held))
     images = tuple(one.image_url for one in views if one.kind)
     if held.blind:
         return images
@@ -170,7 +187,7 @@ def _likes(ask: Ask, held: Held, views: Sequence[Picture], names: Mapping[str, s
     )
 
 
-def _shares(found: Any) -> dict[str, float]:
+def _shares(found: Seen) -> dict[str, float]:
     """Class -> the largest probability that the classifier gives it in a view."""
     shares: dict[str, float] = {}
     for seen in found.observed:

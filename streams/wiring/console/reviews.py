@@ -26,7 +26,8 @@ from streams.review.blind import Item, audit_now, is_blind
 from streams.review.claims import OPINIONS, Refusal
 from streams.review.docket import Docket, Spoken, Stood
 from streams.review.words import Facts, Told
-from streams.wiring.console.waiting import Open, Room
+from streams.wiring.console.versions import Versions
+from streams.wiring.console.waiting import Room
 
 LEASE_MS, LATER_MS = 300_000, 1000
 SKIPPED_FOR = timedelta(minutes=10)
@@ -80,9 +81,9 @@ class Parts(Protocol):
     """The sink's database. All raise Unavailable."""
 
     def standing(self, inspection: str) -> Any | None: ...
-    def images(self, inspection: str) -> Mapping[str, ImageRef]: ...
     def policy(self, digest: str) -> PolicyV1 | None: ...
     def model_set(self, digest: str) -> ModelSetV1 | None: ...
+    def viewed(self, inspection: str) -> Any: ...
     def taxonomy(self, product: str) -> Any | None: ...
 
 
@@ -140,6 +141,7 @@ class Reviews:
 
     def __init__(self, parts: Parts, desk: Dockets, classes: Classes, room: Room, second_share: Callable[[], float]) -> None:
         self._parts, self._desk, self._classes = parts, desk, classes
+        self.versions = Versions(parts)
         self.room, self._second_share = room, second_share
         self._lock = threading.Lock()
         self._served: dict[tuple[str, str], int] = {}
@@ -256,7 +258,7 @@ class Reviews:
         policy, taxonomy = self.rules(part)
         if form.label is not None and (taxonomy is None or taxonomy.find(form.label) is None):
             return "unknown_class"
-        facts = facts_of(part, self._parts.images(form.inspection))
+        facts = facts_of(part, self.images(part))
         spoken = Spoken(
             who=who,
             role=role,
@@ -329,7 +331,7 @@ class Reviews:
         part = self._parts.standing(last.inspection)
         if part is None or part.acquisition is None:
             return "!gone"
-        facts = facts_of(part, self._parts.images(last.inspection))
+        facts = facts_of(part, self.images(part))
         with self._desk.change(micros(now)) as desk:
             again = desk.last(who)
             filed = desk.find(last.inspection)
@@ -341,7 +343,7 @@ class Reviews:
                 return f"!{change}"
             after = self._take_back(desk, facts, before, change, who, role, now)
             desk.strike(number)
-        self.room.reopened(Open.of(part), after, to_millis(now))
+        self.room.reopened(part, after, to_millis(now))
         return last.inspection
 
     def _take_back(
@@ -375,16 +377,24 @@ class Reviews:
     # ---------------------------------------------------------------- rules and files
     def rules(self, part: Any) -> tuple[PolicyV1 | None, TaxonomyV1 | None]:
         """Policy of the part's verdict, and its product's classes in force: without any, those that its classifier knows."""
-        policy = self._parts.policy(part.policy) if part.policy else None
+        policy = self.versions.policy(part.policy)
         stored = self._parts.taxonomy(part.product)
         ahead = self._classes.ahead(part.product, None if stored is None else stored.digest)
         if ahead:
             return policy, ahead[-1]
         if stored is not None:
             return policy, stored.taxonomy
-        models = self._parts.model_set(part.model_set) if part.model_set else None
+        models = self.versions.model_set(part.model_set)
         model = models.model("classification") if models is not None else None
         return policy, None if model is None else words.first_taxonomy(part.product, model.classes)
+
+    def images(self, part: Any) -> dict[str, ImageRef]:
+        """View -> where its image lies, as the first evidence says."""
+        found: dict[str, ImageRef] = {}
+        for seen in self.versions.viewed(part.inspection, part.revision).observed:
+            if seen.image is not None:
+                found.setdefault(seen.view, seen.image)
+        return found
 
     @staticmethod
     def _file(desk: Desk, found: Docket) -> None:

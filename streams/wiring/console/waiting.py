@@ -6,47 +6,30 @@ Passes drawn for audit wait apart: they are mixed in. Parts where no two agree w
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from schemas.envelope import to_millis
 from streams.review.docket import Docket
-from streams.review.queue import Floats, Kind, Queue, Waiting, kind_of
+from streams.review.queue import Floats, Queue, Waiting, kind_of
 
 _PAUSE = timedelta(seconds=5)
+Seen = tuple[float | None, float | None]  # p-value, uncertainty
 _PATIENCE = 5  # turns that a part may wait for its evidence, which comes from another topic
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
-    """One part that waits. revision: of its verdict. complete: its evidence is known."""
-
-    inspection: str
-    revision: int
-    audit: bool
-    kind: Kind
-    due_ms: int | None
-    p_value: float
-    uncertainty: float
-    complete: bool
-
-    @classmethod
-    def of(cls, part: Any) -> Self:
-        """part: as the database has it (`ask_open.Standing`)."""
-        due_ms = None if part.gate_us is None else part.gate_us // 1000
-        audit = part.disposition == "pass"
-        return cls(
-            inspection=part.inspection,
-            revision=part.revision,
-            audit=audit,
-            kind="other" if audit else kind_of(part.disposition, part.codes, due_ms),
-            due_ms=None if audit else due_ms,
-            p_value=1.0 if audit or part.p_value is None else part.p_value,
-            uncertainty=0.0 if audit or part.uncertainty is None else part.uncertainty,
-            complete=part.p_value is not None or part.uncertainty is not None,
-        )
+def place(part: Any, p_value: float | None, uncertainty: float | None) -> Waiting:
+    """Where a part belongs. part: as the database has it (`ask_open`)."""
+    due_ms = None if part.gate_us is None else part.gate_us // 1000
+    return Waiting(
+        inspection=part.inspection,
+        kind=kind_of("review", part.codes, due_ms),
+        due_ms=due_ms,
+        p_value=1.0 if p_value is None else p_value,
+        uncertainty=uncertainty or 0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +60,20 @@ class Room:
         self.loading = True
 
     # ---------------------------------------------------------------- what the log says
-    def see(self, parts: Iterable[Any]) -> None:
-        """Rows of the sink's database, open or not."""
+    def fresh(self, parts: Iterable[Any]) -> list[Any]:
+        """Of these rows of the sink's database, open or not, those that wait and are not known here. What is over goes."""
         with self._lock:
-            for part in parts:
-                if part.is_open and part.purpose != "challenge" and part.acquisition is not None:
-                    self._open(part)
-                elif part.inspection in self._decided or part.inspection in self:
-                    self._over(part)
+            return [part for part in parts if self._is_fresh(part)]
 
-    def _open(self, part: Any) -> None:
+    def _is_fresh(self, part: Any) -> bool:
         inspection = part.inspection
-        if self._decided.get(inspection, 0) > part.revision or inspection in self:
-            return
-        self._decided.pop(inspection, None)
-        one = Open.of(part)
-        tries = 0 if one.complete else self._incomplete.get(inspection, 0) + 1
-        if 0 < tries < _PATIENCE:
-            self._incomplete[inspection] = tries
-            return
-        self._incomplete.pop(inspection, None)
-        self._add(one)
+        if not part.is_open:
+            if inspection in self._decided or inspection in self:
+                self._over(part)
+            return False
+        if inspection in self or self._decided.get(inspection, 0) > part.revision:
+            return False
+        return bool(part.purpose != "challenge" and part.acquisition is not None)
 
     def _over(self, part: Any) -> None:
         """Decided, by us or elsewhere. What was taken back here, and is not yet taken back in the log, stays."""
@@ -107,17 +83,24 @@ class Room:
             self._decided.pop(part.inspection, None)
             self._forget(part.inspection)
 
-    def _add(self, one: Open) -> None:
-        queue = self._audits if one.audit else self._reviews
-        queue.add(
-            Waiting(
-                inspection=one.inspection,
-                kind=one.kind,
-                due_ms=one.due_ms,
-                p_value=one.p_value,
-                uncertainty=one.uncertainty,
-            )
-        )
+    def admit(self, parts: Iterable[Any], seen: Mapping[str, Seen]) -> None:
+        """Fresh ones with what the models saw. Where that has not come yet, from another topic, they wait a few turns for it."""
+        with self._lock:
+            for part in parts:
+                inspection, known = part.inspection, seen.get(part.inspection)
+                tries = self._incomplete.pop(inspection, 0) + 1
+                if known is None and tries < _PATIENCE:
+                    self._incomplete[inspection] = tries
+                else:
+                    self._decided.pop(inspection, None)
+                    self._add(part, part.disposition == "pass", known or (None, None))
+
+    def _add(self, part: Any, audit: bool, seen: Seen) -> None:
+        """One audited pass is like another: their order says nothing."""
+        if audit:
+            self._audits.add(Waiting(inspection=part.inspection, kind="other"))
+        else:
+            self._reviews.add(place(part, *seen))
 
     def unseen(self, inspections: Iterable[str]) -> list[str]:
         """Those of them that wait, and of which nobody has said how they look."""
@@ -161,14 +144,14 @@ class Room:
             self._audits.remove(inspection)
             self._contested[inspection] = None
 
-    def reopened(self, one: Open, docket: Docket, now_ms: int) -> None:
-        """Somebody took back what they said."""
+    def reopened(self, part: Any, docket: Docket, now_ms: int) -> None:
+        """Somebody took back what they said. part: as it was before they said it."""
         with self._lock:
-            self._contested.pop(one.inspection, None)
-            if one.inspection not in self:
-                self._add(one)
+            self._contested.pop(part.inspection, None)
+            if part.inspection not in self:
+                self._add(part, docket.shown == "audit", (part.p_value, part.uncertainty))
             self._heard(docket, now_ms)
-            self._taken_back[one.inspection] = docket.case.revision
+            self._taken_back[part.inspection] = docket.case.revision
 
     def remove(self, inspection: str) -> None:
         with self._lock:

@@ -58,6 +58,7 @@ from streams.wiring.grouping import Grouping
 
 log = structlog.get_logger("console")
 _TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 15.0, 2.0
+_CACHE_KIB = 2 << 10  # of each connection: many threads ask, and each asks little
 _BREATH_S, _AWAY_S = 0.02, 5.0  # between two pages of many; while a database is away
 _SETTLED, _OVERLAP, _MOST = timedelta(hours=1), timedelta(seconds=10), 20_000
 SECOND_SHARE = 0.1  # of the parts get a second look, where there is somebody to give it
@@ -79,7 +80,7 @@ class Console:
         self._client = settings.client()
         self._desk = open_desk(settings.state)
         self._kept = open_kept(settings.state)
-        self._engine = open_engine(database_url(settings.database, settings.state))
+        self._engine = open_engine(database_url(settings.database, settings.state), cache_kib=_CACHE_KIB)
         self._questions = Questions(self._engine)
         self._store = EmbeddingStore(self._kept)
         self._embeddings = Embeddings(self._store)

@@ -79,6 +79,14 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Viewed:
+    """sizes: view -> (width, height) in px, as announced. observed: in the order of the log."""
+
+    sizes: Mapping[str, tuple[int, int]]
+    observed: tuple[Observed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """One revision of the verdict. reasons: mappings of code, view, stage, detail."""
 
@@ -210,15 +218,20 @@ class Questions:
             found = connection.execute(select(c.data).where(c.digest == digest)).scalar_one_or_none()
         return None if found is None else ModelSetV1.read(found.encode())
 
-    def opened(self, beyond: str, most: int) -> tuple[ask_open.Standing, ...]:
+    def opened(self, beyond: str, most: int) -> Sequence[ask_open.Glimpse]:
         """A page of the parts that wait for a person."""
         with self._asking() as connection:
             return ask_open.opened(connection, beyond, most)
 
-    def changed(self, since_us: int, beyond: str, most: int) -> tuple[ask_open.Standing, ...]:
+    def changed(self, since_us: int, beyond: str, most: int) -> Sequence[ask_open.Glimpse]:
         """A page of what was decided since then."""
         with self._asking() as connection:
             return ask_open.changed(connection, since_us, beyond, most)
+
+    def seen(self, inspections: Sequence[str]) -> Mapping[str, ask_open.Seen]:
+        """How strange they are, and how unsure the classifier is."""
+        with self._asking() as connection:
+            return ask_open.seen(connection, inspections)
 
     def newest_us(self) -> int:
         with self._asking() as connection:
@@ -228,10 +241,14 @@ class Questions:
         with self._asking() as connection:
             return ask_open.standing(connection, inspection)
 
-    def images(self, inspection: str) -> Mapping[str, ImageRef]:
-        """View -> where its image lies."""
+    def viewed(self, inspection: str) -> Viewed:
+        """Its views and what the models saw of them."""
         with self._asking() as connection:
-            return ask_open.images_of(connection, inspection)
+            views = connection.execute(
+                select(t.ANNOUNCED.c.views).where(t.ANNOUNCED.c.inspection == inspection)
+            ).scalar_one_or_none()
+            rows = _of(connection, t.EVIDENCE, inspection)
+        return Viewed(sizes=_sizes(views), observed=tuple(map(_observed, rows)))
 
     def models(self) -> Models:
         with self._asking() as connection:
@@ -361,7 +378,7 @@ def _inspected(connection: Connection, inspection: str) -> Inspected:
         part=found,
         announced_at=time_of(hello.announced_us) if hello else None,
         views_expected=hello.views_expected if hello else None,
-        sizes={view: (size[0], size[1]) for view, size in json.loads(hello.views).items()} if hello else {},
+        sizes=_sizes(hello.views if hello else None),
         observed=tuple(_observed(row) for row in _of(connection, t.EVIDENCE, inspection)),
         failed=tuple(_timed(row) for row in _of(connection, t.FAILED, inspection)),
         revisions=tuple(_revision(row) for row in _of(connection, t.REVISIONS, inspection, "revision")),
@@ -371,6 +388,10 @@ def _inspected(connection: Connection, inspection: str) -> Inspected:
         model_set=models,
         policy_title=policy,
     )
+
+
+def _sizes(views: str | None) -> dict[str, tuple[int, int]]:
+    return {view: (size[0], size[1]) for view, size in json.loads(views or "{}").items()}
 
 
 def _versions(connection: Connection, found: Part | None, hello: Any) -> tuple[ModelSetV1 | None, str | None]:

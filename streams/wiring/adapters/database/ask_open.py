@@ -7,18 +7,20 @@ and turned bad too late. An index holds the open ones alone, so a page of them c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select, text
+from sqlalchemy import Connection, Row, and_, or_, select, text
 
-from schemas.common import Disposition, ImageRef, Purpose
+from schemas.common import Disposition, Purpose
 from streams.wiring.adapters.database.ask_parts import time_of
 from streams.wiring.adapters.database.tables import EVIDENCE, INSPECTIONS, OPEN
 
 _I, _E = INSPECTIONS.c, EVIDENCE.c
+_MANY = 500
+Seen = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +59,52 @@ class Standing:
 
     @property
     def is_open(self) -> bool:
-        """As the index says it."""
-        return self.disposition == "review" or (self.decided_by == "policy" and (self.audit or self.late))
+        return _is_open(self)
 
 
-def opened(connection: Connection, beyond: str, most: int) -> tuple[Standing, ...]:
+class Glimpse(NamedTuple):
+    """As much of a part as its place in the queue takes; `Standing` says what each is. reasons: JSON."""
+
+    inspection: str
+    purpose: str
+    revision: int
+    disposition: str
+    decided_by: str
+    late: bool
+    audit: bool
+    gate_us: int | None
+    decided_us: int
+    acquisition: str | None
+    reasons: str
+
+    @property
+    def is_open(self) -> bool:
+        return _is_open(self)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(why["code"] for why in json.loads(self.reasons))
+
+
+def _is_open(part: Standing | Glimpse) -> bool:
+    """As the index says it."""
+    return part.disposition == "review" or (part.decided_by == "policy" and (part.audit or part.late))
+
+
+_GLIMPSE = [_I[name] for name in Glimpse._fields]
+
+
+def opened(connection: Connection, beyond: str, most: int) -> list[Glimpse]:
     """Open ones with ids above `beyond`, in the order of their ids."""
-    query = select(INSPECTIONS).where(text(OPEN), _I.inspection > beyond).order_by(_I.inspection).limit(most)
-    return _page(connection, query)
+    query = select(*_GLIMPSE).where(text(OPEN), _I.inspection > beyond).order_by(_I.inspection).limit(most)
+    return [Glimpse(*row) for row in connection.execute(query)]
 
 
-def changed(connection: Connection, since_us: int, beyond: str, most: int) -> tuple[Standing, ...]:
+def changed(connection: Connection, since_us: int, beyond: str, most: int) -> list[Glimpse]:
     """Whatever was decided after (since_us, beyond), open or not, in the order of (decided_us, inspection)."""
     later = or_(_I.decided_us > since_us, and_(_I.decided_us == since_us, _I.inspection > beyond))
-    query = select(INSPECTIONS).where(_I.decided_us >= since_us, later).order_by(_I.decided_us, _I.inspection).limit(most)
-    return _page(connection, query)
+    query = select(*_GLIMPSE).where(_I.decided_us >= since_us, later).order_by(_I.decided_us, _I.inspection).limit(most)
+    return [Glimpse(*row) for row in connection.execute(query)]
 
 
 def newest_us(connection: Connection) -> int:
@@ -81,44 +114,36 @@ def newest_us(connection: Connection) -> int:
 
 
 def standing(connection: Connection, inspection: str) -> Standing | None:
-    return next(iter(_page(connection, select(INSPECTIONS).where(_I.inspection == inspection))), None)
+    row = connection.execute(select(INSPECTIONS).where(_I.inspection == inspection)).first()
+    return None if row is None else _standing(row, seen(connection, [inspection]).get(inspection, (None, None)))
 
 
-def images_of(connection: Connection, inspection: str) -> dict[str, ImageRef]:
-    """View -> where its image lies, as the first evidence says."""
-    query = select(_E.view, _E.image).where(_E.inspection == inspection, _E.image.is_not(None)).order_by(_E.log_offset)
-    found: dict[str, ImageRef] = {}
-    for view, image in connection.execute(query):
-        found.setdefault(view, ImageRef.model_validate_json(image))
-    return found
-
-
-def _page(connection: Connection, query: Select[Any]) -> tuple[Standing, ...]:
-    rows = connection.execute(query).all()
-    seen = _seen(connection, [row.inspection for row in rows if row.disposition == "review" or row.audit or row.late])
-    return tuple(_standing(row, seen.get(row.inspection, ())) for row in rows)
-
-
-def _seen(connection: Connection, inspections: list[str]) -> Mapping[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+def seen(connection: Connection, inspections: Sequence[str]) -> dict[str, Seen]:
+    """inspection -> (p_value, uncertainty) as in `Standing`; without those of which no evidence is here."""
+    found: dict[str, Seen] = {}
     columns = (_E.inspection, _E.p_value, _E.probabilities)
-    for i in range(0, len(inspections), 500):
-        for row in connection.execute(select(*columns).where(_E.inspection.in_(inspections[i : i + 500]))):
-            found.setdefault(row.inspection, []).append(row)
+    for i in range(0, len(inspections), _MANY):
+        for inspection, p_value, shares in connection.execute(
+            select(*columns).where(_E.inspection.in_(inspections[i : i + _MANY]))
+        ):
+            unsure = None if shares is None else uncertainty(json.loads(shares))
+            before = found.get(inspection, (None, None))
+            found[inspection] = (_first(min, before[0], p_value), _first(max, before[1], unsure))
     return found
 
 
-def _standing(row: Row[Any], seen: Iterable[Any]) -> Standing:
-    rows = list(seen)
-    p_values = [one.p_value for one in rows if one.p_value is not None]
-    shares = [json.loads(one.probabilities) for one in rows if one.probabilities is not None]
+def _first(better: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
+    return one if other is None else (other if one is None else better(one, other))
+
+
+def _standing(row: Row[Any], seen: Seen) -> Standing:
     return Standing(
         **{name: getattr(row, name) for name in _COPIED},
         codes=tuple(why["code"] for why in json.loads(row.reasons)),
         at=time_of(row.at_us),
         announced_at=time_of(row.announced_us),
-        p_value=min(p_values, default=None),
-        uncertainty=max(map(uncertainty, shares), default=None),
+        p_value=seen[0],
+        uncertainty=seen[1],
     )
 
 

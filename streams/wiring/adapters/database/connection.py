@@ -57,20 +57,25 @@ def _through_socket(url: URL) -> URL:
     return url.difference_update_query(["host"]).update_query_dict({"unix_sock": f"{folder}/.s.PGSQL.{url.port or 5432}"})
 
 
-def open_engine(url: URL, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> Engine:
-    """Opens nothing yet. Connections are checked before they are used. synchronous: of SQLite."""
+def open_engine(url: URL, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", cache_kib: int = 32 << 10) -> Engine:
+    """Opens nothing yet. Connections are checked before they are used. synchronous, cache_kib (a connection): of SQLite."""
     if url.drivername != "sqlite":
         return create_engine(url, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args={"timeout": 10})
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": _BUSY_S})
-    event.listen(engine, "connect", partial(_prepare, synchronous=synchronous))
+    event.listen(engine, "connect", partial(_prepare, synchronous=synchronous, cache_kib=cache_kib))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(connection: sqlite3.Connection, _: Any, *, synchronous: str) -> None:
+def _prepare(connection: sqlite3.Connection, _: Any, *, synchronous: str, cache_kib: int) -> None:
     connection.isolation_level = None  # transactions are begun below: the driver would begin them too late
-    for line in ("journal_mode=WAL", f"synchronous={synchronous}", "cache_size=-32768", "journal_size_limit=67108864"):
+    for line in (
+        "journal_mode=WAL",
+        f"synchronous={synchronous}",
+        f"cache_size=-{cache_kib}",
+        "journal_size_limit=67108864",
+    ):
         connection.execute(f"PRAGMA {line}")
 
 

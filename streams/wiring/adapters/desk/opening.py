@@ -22,7 +22,7 @@ _VERSIONS = Path(__file__).parent / "migrations"
 def open_desk(state: Path) -> Engine:
     """state: the state folder. Raises DatabaseIsNewer, Unavailable."""
     _keep_to_the_owner(state / FILE)
-    engine = open_engine(URL.create("sqlite", database=str(state / FILE)), synchronous="FULL")
+    engine = open_engine(URL.create("sqlite", database=str(state / FILE)), synchronous="FULL", cache_kib=2 << 10)
     migrate(engine, _VERSIONS)
     return engine
 

@@ -57,7 +57,7 @@ def open_kept(state: Path) -> Engine:
         log.warning("the file of embeddings is read again from the topic: it is broken or of another layout", file=str(path))
         for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
             name.unlink(missing_ok=True)
-    engine = open_engine(URL.create("sqlite", database=str(path)))
+    engine = open_engine(URL.create("sqlite", database=str(path)), cache_kib=2 << 10)
     event.listen(engine, "connect", _little_memory)
     with writing(engine) as connection:
         META.create_all(connection)
