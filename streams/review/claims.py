@@ -88,7 +88,7 @@ def wanted(case: Case) -> Opinion | None:
 
 def decided(case: Case) -> Said | None:
     """The opinion that counts, as the first who gave it said it; None: not yet, or never."""
-    if not case.said or wanted(case) is not None:
+    if not case.said or wanted(replace(case, closed=False)) is not None:
         return None
     meaning, n = Counter(one.meaning for one in case.said).most_common(1)[0]
     if meaning[0] == "unsure" or (len(case.said) > 1 and n < 2):
@@ -136,10 +136,16 @@ def answer(case: Case, form: Form, said: Answer, label: str | None, now_ms: int)
     return replace(case, said=(*case.said, Said(who=form.who, answer=said, label=label)), lease=None)
 
 
-def undo(case: Case, who: str) -> Case | Refusal:
-    """Take back one's own opinion: only the last one. Who came after has relied on it having been given."""
+def undo(case: Case, who: str, now_ms: int) -> Case | Refusal:
+    """Take back one's own opinion: only the last one, and while nobody looks at the part for the next. Whoever came after has
+    relied on it having been given.
+    """
+    if case.closed:
+        return "closed"
     if not case.said or case.said[-1].who != who:
         return "not_yours" if all(one.who != who for one in case.said) else "stale"
+    if _held(case, now_ms) not in (None, who):
+        return "held_by_another"
     return replace(case, said=case.said[:-1])
 
 

@@ -27,6 +27,7 @@ LEAST_MEMBERS = 5
 COMPONENTS = 16
 _SAMPLES = 3
 GEOMETRY_WEIGHT = 0.25
+_SAME = 1e-9  # of the largest distance: not apart, but for rounding
 FARTHEST = 2.5  # median distances from the centre: what lies beyond only came along, because nothing else was nearer
 
 
@@ -144,12 +145,17 @@ def _components(centred: Floats) -> Floats:
 
 
 def _without_hangers_on(points: Floats, labels: NDArray[np.intp], least_members: int) -> NDArray[np.intp]:
-    """-1 for those too far from their centre, and for the rest of a cluster that is too small then."""
+    """-1 for those too far from their centre, and for the rest of a cluster that is too small then.
+
+    Copies of one image lie on each other, perhaps in the very centre: the middle distance is that of those who do not.
+    """
     found = labels.copy()
     for name in set(labels.tolist()) - {-1}:
         rows = np.flatnonzero(labels == name)
         away = np.linalg.norm(points[rows] - np.median(points[rows], axis=0), axis=1)
-        found[rows[away > FARTHEST * np.median(away)]] = -1
+        apart = away[away > _SAME * (away.max(initial=0) or 1)]
+        if len(apart):
+            found[rows[away > FARTHEST * np.median(apart)]] = -1
         if np.count_nonzero(found == name) < least_members:
             found[rows] = -1
     return found

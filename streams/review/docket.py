@@ -139,13 +139,13 @@ def overrule(docket: Docket, spoken: Spoken) -> Change | Refusal:
     return _decide(replace(docket, case=claims.close(docket.case), overruled=spoken), spoken)
 
 
-def undo(docket: Docket, who: str) -> Change | Refusal:
+def undo(docket: Docket, who: str, now_ms: int) -> Change | Refusal:
     """Take back the last opinion, and the decision with it."""
     if docket.overruled is not None:
         if docket.overruled.who != who:
             return "stale"
         return _restore(replace(docket, case=replace(docket.case, closed=False), overruled=None))
-    case = claims.undo(docket.case, who)
+    case = claims.undo(docket.case, who, now_ms)
     if isinstance(case, str):
         return case
     return _restore(replace(docket, case=case, spoken=docket.spoken[:-1]))

@@ -75,7 +75,9 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscapeBound:
-    """Of `passes` covered passes at most `escapes` were bad, those found included. estimate: unbiased; ppm of all passes."""
+    """Of `passes` covered passes at most `escapes` were bad, those found included. ppm: of all passes. estimate: unbiased; None
+    while an answer is pending: what the others were is not enough.
+    """
 
     passes: int
     uncovered: int
@@ -83,7 +85,7 @@ class EscapeBound:
     found: int
     escapes: int
     ppm: float
-    estimate_ppm: float
+    estimate_ppm: float | None
     confidence: float
 
 
@@ -124,7 +126,7 @@ def escape_bound(audit: Audit, pending: Sequence[float] = ()) -> EscapeBound:
         found=audit.found,
         escapes=escapes,
         ppm=PPM * escapes / known.passes if known.passes else float(PPM),
-        estimate_ppm=PPM * audit.weighted / known.passes if known.passes else 0.0,
+        estimate_ppm=None if pending else PPM * audit.weighted / max(1, known.passes),
         confidence=known.design.confidence,
     )
 

@@ -12,19 +12,20 @@ from schemas.label import LabelV1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """labels: by id, in the order of the log; withdrawn: ids that a later label of the same person takes back.
+    """labels: by id, in the order of the log; withdrawn: (id, who) of what a label of that person takes back.
 
     copies: the same label again; conflicts: another answer under an id that was there: it came too late, and does not count.
     """
 
     labels: Mapping[str, LabelV1] = field(default_factory=dict)
-    withdrawn: frozenset[str] = frozenset()
+    withdrawn: frozenset[tuple[str, str]] = frozenset()
     copies: int = 0
     conflicts: int = 0
 
     def standing(self) -> list[LabelV1]:
         """Labels with an answer that nobody took back, in the order of the log."""
-        return [one for id, one in self.labels.items() if id not in self.withdrawn and one.answer is not None]
+        gone = self.withdrawn
+        return [one for id, one in self.labels.items() if (id, one.who) not in gone and one.answer is not None]
 
 
 def shelve(shelf: Shelf, labels: Iterable[LabelV1]) -> Shelf:
@@ -36,7 +37,7 @@ def shelve(shelf: Shelf, labels: Iterable[LabelV1]) -> Shelf:
             same = said(before) == said(label)
             copies, conflicts = copies + same, conflicts + (not same)
         elif label.withdraws is not None:
-            withdrawn.add(label.withdraws)
+            withdrawn.add((label.withdraws, label.who))
     return replace(shelf, labels=found, withdrawn=frozenset(withdrawn), copies=copies, conflicts=conflicts)
 
 

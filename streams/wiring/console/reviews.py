@@ -338,7 +338,7 @@ class Reviews:
             if again is None or again.number != number or filed is None:
                 return "!not_last"
             before = dockets.met(dockets.load(filed.data), part.revision, Stood(disposition=part.disposition, label=part.label))
-            change = dockets.undo(before, who)
+            change = dockets.undo(before, who, to_millis(now))
             if isinstance(change, str):
                 return f"!{change}"
             after = self._take_back(desk, facts, before, change, who, role, now)

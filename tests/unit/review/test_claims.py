@@ -118,11 +118,28 @@ def test_who_is_unsure_asks_another() -> None:
 
 def test_undo_takes_back_the_last_and_only_ones_own() -> None:
     case = given_(ONCE, "ada", "good")
-    assert undo(case, "bob") == "not_yours"
-    assert undo(case, "ada") == ONCE
+    assert undo(case, "bob", 0) == "not_yours"
+    assert undo(case, "ada", 0) == ONCE
     both = given_(given_(TWICE, "ada", "good"), "bob", "good")
-    assert undo(both, "ada") == "stale"
+    assert undo(both, "ada", 0) == "stale"
     assert isinstance(take(ONCE, "ada", 0, LEASE), tuple)
+
+
+def test_nobody_takes_back_what_somebody_looks_at_for_the_second_time() -> None:
+    case = given_(TWICE, "ada", "good")
+    taken = take(case, "bob", 0, LEASE)
+    assert not isinstance(taken, str)
+    assert undo(taken[0], "ada", LEASE - 1) == "held_by_another"
+    assert isinstance(answer(*taken, "defect", "dent", 0), Case)
+    assert undo(taken[0], "ada", LEASE) == replace(taken[0], said=())
+
+
+def test_what_is_closed_by_half_is_not_decided_and_stays_as_it_is() -> None:
+    closed = close(given_(TWICE, "ada", "good"))
+    assert (wanted(closed), decided(closed)) == (None, None)
+    assert undo(closed, "ada", 0) == "closed"
+    whole = given_(given_(TWICE, "ada", "good"), "bob", "good")
+    assert decided(close(whole)) == decided(whole) == Said(who="ada", answer="good")
 
 
 def test_releasing_gives_it_to_the_next() -> None:
@@ -173,7 +190,7 @@ def test_whatever_happens(twice: bool, steps: list[tuple[str, Any]], answers: li
             after = answer(case, forms[arg][-1], said, "dent" if said == "defect" else None, now_ms)
             case = case if isinstance(after, str) else after
         elif what == "undo":
-            after = undo(case, arg)
+            after = undo(case, arg, now_ms)
             case = case if isinstance(after, str) else after
         elif what == "release":
             case = release(case, arg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_size_and_shape_part_what_looks_alike() -> None:
     assert sorted(len(one.members) for one in clustered([*small, *large])) == [15, 15]
     mixed = clustered([*small, *large], weight=0)
     assert {min(len({n for n in numbers(one) if n < 100}), 15) for one in mixed} != {0, 15}
+
+
+def test_copies_of_one_image_push_nobody_out() -> None:
+    """A camera that stands still, or a file sent again: more than half of a heap."""
+    one, other = unknowns(13), unknowns(12, seed=6)
+    heap = [replace(each, embedding=one[0].embedding) if n < 7 else each for n, each in enumerate(one)]
+    found = clustered([*heap, *(replace(each, inspection=part(100 + n)) for n, each in enumerate(other))])
+    assert [len(each.members) for each in found] == [13, 12]
 
 
 def test_few_are_no_cluster_and_many_are_cut_to_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:

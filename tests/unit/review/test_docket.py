@@ -76,24 +76,24 @@ def test_where_no_two_agree_an_engineer_decides_and_may_take_it_back() -> None:
     assert isinstance(change, Change)
     assert change.decided is not None
     assert (change.decided.who, change.docket.is_open) == ("ann", False)
-    assert undo(change.docket, "eve") == "stale"
-    back = undo(change.docket, "ann")
+    assert undo(change.docket, "eve", 0) == "stale"
+    back = undo(change.docket, "ann", 0)
     assert isinstance(back, Change)
     assert (back.restored, back.docket.is_contested, back.docket.case.revision) == (REVIEW, True, 3)
 
 
 def test_taking_back_restores_what_stood_and_the_next_answer_names_the_new_revision() -> None:
     decided = say(fresh(), "ada", "defect", "dent").docket
-    back = undo(decided, "ada")
+    back = undo(decided, "ada", 0)
     assert isinstance(back, Change)
     assert (back.restored, back.docket.stands, back.docket.case.revision) == (REVIEW, REVIEW, 3)
-    assert undo(back.docket, "ada") == "not_yours"
+    assert undo(back.docket, "ada", 0) == "not_yours"
     again = say(back.docket, "ada", "good")
     assert (again.docket.case.revision, again.docket.stands.disposition) == (4, "pass")
 
 
 def test_an_opinion_that_decided_nothing_is_taken_back_without_a_revision() -> None:
-    back = undo(say(fresh(), "ada", "unsure").docket, "ada")
+    back = undo(say(fresh(), "ada", "unsure").docket, "ada", 0)
     assert isinstance(back, Change)
     assert (back.restored, back.docket.case.revision, back.docket.spoken) == (None, 1, ())
 
@@ -128,7 +128,7 @@ def test_revisions_follow_each_other_and_text_gives_the_docket_back(steps: list[
             revision += 1
             docket = met(docket, revision, Stood(disposition="review", label=f"{revision}"))
         else:
-            change = undo(docket, who) if what == "undo" else _any(docket, who, what)  # type: ignore[arg-type]
+            change = undo(docket, who, 0) if what == "undo" else _any(docket, who, what)  # type: ignore[arg-type]
             if isinstance(change, Change):
                 revision += (change.decided is not None) + (change.restored is not None)
                 docket = change.docket

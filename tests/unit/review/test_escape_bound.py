@@ -71,6 +71,16 @@ def test_everything_audited_is_everything_known() -> None:
     assert escape_bound(audit).estimate_ppm == 10_000
 
 
+def test_while_an_answer_is_pending_there_is_no_estimate_but_a_bound() -> None:
+    audit = passed(Audit(design=Design(floor=0.5)), 0.5, 500)
+    for n in range(400):
+        audit = audited(audit, 0.5, bad=n < 40)
+    bound = escape_bound(audit, [0.5] * 100)
+    assert bound.estimate_ppm is None
+    assert bound.escapes > escape_bound(audit).escapes
+    assert escape_bound(audit).estimate_ppm == pytest.approx(1e6 * 80 / 900)
+
+
 def test_a_find_where_audits_are_rare_counts_more() -> None:
     rare, often = (escape_bound(audited(passed(Audit(design=DESIGN), 0.05, 10_000), share, True)) for share in (0.05, 0.5))
     assert rare.escapes > often.escapes

@@ -51,6 +51,11 @@ def test_opinions_of_several_people_stand_side_by_side() -> None:
         taken_back(first, "bob")
 
 
+def test_what_another_one_takes_back_stands() -> None:
+    first = label()
+    assert answers(first, label(who="bob", withdraws=first.id, **DEFECT)) == [("ada", "good"), ("bob", "defect")]
+
+
 def test_a_part_and_its_view_have_labels_of_their_own() -> None:
     assert label().id != label(of="part").id
     assert answers(label(), label(of="part", **DEFECT)) == [("ada", "good"), ("ada", "defect")]

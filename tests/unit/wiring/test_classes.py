@@ -221,7 +221,8 @@ def test_labels_are_gathered_by_what_their_class_has_become(engine: Engine) -> N
         label(5, label="chip", **(bad | {"taxonomy": new})),
     ]
     gone = label(5, answer=None, withdraws=said[-1].id)
-    records = [record_of(one, id=one.id, station=one.station, subject=one.inspection) for one in [*said, gone]]
+    anothers = label(3, who="bob", opinion="second", answer=None, withdraws=said[3].id)
+    records = [record_of(one, id=one.id, station=one.station, subject=one.inspection) for one in [*said, gone, anothers]]
     write(Store(engine), [appended(record, i, T0_MS + i) for i, record in enumerate(records)])
     questions = Questions(engine)
     groups = {"mark": [("dent", old), ("scratch", new)], "chip": [("chip", new)], "empty": []}

@@ -90,6 +90,7 @@ def test_what_an_audit_found_is_the_last_opinion_or_a_persons_verdict(engine: En
         taken_back,
         answer(d, 10, answer=None, withdraws=taken_back.id),
         answer(e, 11, answer="unsure"),
+        answer(a, 12, who="bob", answer=None, withdraws=answer(a, 1).id),
     ]
     write(Store(engine), received(said))
     assert total(engine, "good") == fates["good"] + 2

@@ -19,6 +19,7 @@ from schemas.taxonomy import ClassProposalV1, TaxonomyV1
 from streams.fates import Unavailable
 from streams.wiring.adapters.database.ask_monitors import Act
 from streams.wiring.adapters.database.ask_parts import time_of
+from streams.wiring.adapters.database.standing import still_said
 from streams.wiring.adapters.database.tables import ACTS, IN_FORCE, LABELS, MODEL_SETS, POLICIES, PROPOSALS, TAXONOMIES
 
 Fate = Literal["open", "accepted", "rejected", "withdrawn"]
@@ -121,7 +122,7 @@ def _dispositions(policies: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def labelled(connection: Connection, product: str) -> tuple[Labelled, ...]:
     groups = (_L.answer, _L.label, _L.taxonomy)
-    query = select(*groups, func.count().label("n")).where(_L.product == product, _standing()).group_by(*groups)
+    query = select(*groups, func.count().label("n")).where(_L.product == product, still_said()).group_by(*groups)
     return tuple(Labelled(**row) for row in connection.execute(query).mappings())
 
 
@@ -131,7 +132,7 @@ def gathered(connection: Connection, product: str, groups: Mapping[str, Sequence
     if not whens:
         return {}
     today = case(*whens).label("today")
-    mine = (_L.product == product, _L.answer == "defect", _standing())
+    mine = (_L.product == product, _L.answer == "defect", still_said())
     each = select(today, _L.physical, _L.inspection, _L.data, _L.at_us, _L.label_id).where(*mine).subquery().c
     counts = select(each.today, func.count().label("n"), func.count(each.physical.distinct()).label("parts"))
     newest = func.row_number().over(partition_by=each.today, order_by=(each.at_us.desc(), each.label_id))
@@ -155,11 +156,6 @@ def _examples(labels: Sequence[str]) -> tuple[Example, ...]:
 
 def _any(pairs: Sequence[Pair]) -> ColumnElement[bool]:
     return or_(*(and_(_L.label == label, _L.taxonomy == version) for label, version in pairs))
-
-
-def _standing() -> ColumnElement[bool]:
-    later = LABELS.alias()
-    return and_(_L.answer.is_not(None), ~select(later.c.label_id).where(later.c.withdraws == _L.label_id).exists())
 
 
 def taxonomy(connection: Connection, product: str) -> Taxonomy | None:

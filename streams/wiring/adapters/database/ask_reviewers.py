@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from schemas.label import Answer
+from streams.wiring.adapters.database.standing import still_said
 from streams.wiring.adapters.database.tables import INSPECTIONS, LABELS
 
 MOST = 20_000  # labels, the newest
@@ -73,10 +74,8 @@ def _stamps(connection: Connection) -> list[tuple[str, dict[str, str]]]:
 
 def _opinions(connection: Connection, condition: ColumnElement[bool]) -> list[Opinion]:
     """One a person and part, in the order of the log."""
-    later = LABELS.alias()
-    standing = and_(_L.answer.is_not(None), ~select(later.c.label_id).where(later.c.withdraws == _L.label_id).exists())
     columns = (_L.inspection, _L.product, _L.who, _L.answer, _L.label, _L.taxonomy, _L.opinion)
-    query = select(*columns).where(standing, condition).order_by(_L.at_us.desc(), _L.label_id).limit(MOST)
+    query = select(*columns).where(still_said(), condition).order_by(_L.at_us.desc(), _L.label_id).limit(MOST)
     found: dict[tuple[str, str], Opinion] = {}
     for row in reversed(connection.execute(query).all()):
         one, key = Opinion(**row._mapping), (row.inspection, row.who)
