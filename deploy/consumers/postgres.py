@@ -52,14 +52,15 @@ def verdict(_: str, data: dict[str, Any]) -> Row:
         data[name] + ""
     for name in ("announced_at", "decided_at"):
         datetime.fromisoformat(data[name])
-    told = {"visit": 1, "late": False, "audit": False, **data, "revision": number(data["revision"])}
+    told = {"late": False, "audit": False, **data, "visit": number(data.get("visit", 1)), "revision": number(data["revision"])}
     return "verdict", storable({**told, "reasons": data["reasons"], "body": data})
 
 
 def subgroup(_: str, data: dict[str, Any]) -> Row:
     for name in ("start", "end"):
         datetime.fromisoformat(data[name])
-    told = {"defects": {}, **data, "revision": number(data["revision"]), "n": number(data["n"])}
+    counted = {name: number(data[name]) for name in ("revision", "n", "nonconforming")}
+    told = {"defects": {}, **data, **counted}
     return "subgroup", storable({**told, "counts": data["counts"], "body": data})
 
 

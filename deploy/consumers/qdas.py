@@ -36,7 +36,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -178,7 +178,9 @@ def _pairs(values: dict[str, Any]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    """Text that a spreadsheet would take for a formula gets a ' before it."""
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _utc(text: str) -> datetime:
@@ -210,16 +212,38 @@ def write(out: Path, batches: list[list[Row | Sheet]]) -> None:
 
 
 def merge(file: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
-    """The file with these rows in it, sorted; of a subgroup only its highest revision."""
-    found = [*read_csv(file, columns), *(row.cells for row in rows)]
+    """The file with these rows in it, sorted; of a subgroup only its highest revision, in the file of its day."""
+    new = [row.cells for row in rows]
+    others = {day: read_csv(day, columns) for day in _neighbours(file)} if columns is SUBGROUP_COLUMNS else {}
+    known = {cells[columns[0]]: int(cells["revision"]) for found in others.values() for cells in found}
+    new = [cells for cells in new if int(cells["revision"]) >= known.get(cells[columns[0]], 0)]
+    found = [*read_csv(file, columns), *new]
     by_key = {(cells[columns[0]], int(cells["revision"])): cells for cells in found}
     if columns is SUBGROUP_COLUMNS:
         highest = dict(sorted(by_key))
         by_key = {(key, highest[key]): by_key[key, highest[key]] for key in highest}
+    write_csv(file, columns, [by_key[key] for key in sorted(by_key)])
+    gone = {cells[columns[0]] for cells in new}
+    for day, there in others.items():
+        if any(cells[columns[0]] in gone for cells in there):
+            write_csv(day, columns, [cells for cells in there if cells[columns[0]] not in gone])
+
+
+def _neighbours(file: Path) -> list[Path]:
+    """Of a day's file those of the days around: a late part can move the start of a subgroup over midnight."""
+    day = datetime.fromisoformat(file.stem)
+    return [file.with_name(f"{day + timedelta(days=by):%Y-%m-%d}.csv") for by in (-1, 1)]
+
+
+def write_csv(file: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
+    """Without a row there is no file."""
+    if not rows:
+        file.unlink(missing_ok=True)
+        return
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    writer.writerows(by_key[key] for key in sorted(by_key))
+    writer.writerows(rows)
     write_safely(file, text.getvalue().encode("utf-8", "replace"))
 
 

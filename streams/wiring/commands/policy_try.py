@@ -32,7 +32,7 @@ from streams.wiring.trying import Versions, try_policy
 
 Source = Literal["auto", "database", "log"]
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
-_MARGIN = timedelta(minutes=10)  # evidence and late verdicts come after the announcement
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text that begins so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def try_(
         if trial.parts == 0:
             end("policy try", f"there are no parts of {policy.product} in {_shown(asked.scope)}")
         if to_csv is not None:
-            _write_csv(to_csv, trial)
+            write_csv(to_csv, trial)
     if as_json:
         typer.echo(json.dumps(as_data(policy, trial)))
     else:
@@ -137,7 +137,7 @@ def _connection(asked: Asked, settings: Settings) -> Iterator[Connection]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         client = settings.client()
         reach(client)
-        filled_from_log(client, folder, asked.scope.begin, None if asked.scope.end is None else asked.scope.end + _MARGIN)
+        filled_from_log(client, folder, asked.scope.begin, asked.scope.end)
         yield stack.enter_context(asking(None, folder))
 
 
@@ -148,11 +148,11 @@ def _shown(scope: Scope) -> str:
     return f"{when}, {where}" if where else when
 
 
-def _write_csv(path: Path, trial: Trial) -> None:
+def write_csv(path: Path, trial: Trial) -> None:
+    """Every changed part. Text that a spreadsheet would take for a formula gets a ' before it."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["inspection", "station", "serial", "lot", "was", "would_be", "truth"])
         for one in trial.changes:
-            writer.writerow(
-                [one.inspection, one.station, one.serial or "", one.lot or "", one.was, one.would_be, one.truth or ""]
-            )
+            told = (one.inspection, one.station, one.serial, one.lot, one.was, one.would_be, one.truth)
+            writer.writerow([f"'{text}" if text and text.startswith(_FORMULA) else text or "" for text in told])

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,24 @@ from sqlalchemy import Connection
 from typer.testing import CliRunner, Result
 
 from schemas.common import Message
+from schemas.envelope import from_millis
 from schemas.policy import PolicyV1
 from schemas.verdict import VerdictV1
 from streams.__main__ import application
-from streams.judgement.trial import Trial
+from streams.judgement.trial import Change, Trial
 from streams.wiring.adapters.database import ask_monitors
 from streams.wiring.adapters.database.ask_evidence import stretches
 from streams.wiring.adapters.database.connection import reading
 from streams.wiring.adapters.database.scope import Scope
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.commands.policy_file import dump_policy
+from streams.wiring.commands.policy_try import write_csv
+from streams.wiring.from_log import captured_before
 from streams.wiring.trying import Versions, try_policy
 from tests.helpers.database import fresh_engine, write
 from tests.helpers.evidence_log import T0_MS, Published, appended, log_of, play
-from tests.helpers.history import RULES, history, part, version
-from tests.helpers.judgement import announced, anomaly, classification, model_set, policy
+from tests.helpers.history import MODELS, RULES, history, part, version
+from tests.helpers.judgement import STATION, announced, anomaly, classification, model_set, policy
 
 N = 120
 ALL = ("--window", "2026-01-05T00:00:00Z..2026-01-06T00:00:00Z")
@@ -179,3 +183,27 @@ def _tried(connection: Connection, rules: PolicyV1, stations: tuple[str, ...]) -
     policies, sets = ask_monitors.policies(connection), ask_monitors.model_sets(connection)
     versions = Versions(policies=policies, model_sets=sets, truths={})
     return try_policy(rules, stretches(connection, Scope(purposes=(), stations=stations)), versions)
+
+
+def test_from_the_log_a_part_counts_by_its_shutter_however_late_it_was_announced() -> None:
+    """A gateway without Kafka keeps its parts: they are announced, and judged, half an hour after the window's end."""
+    end, shots = from_millis(T0_MS) + timedelta(minutes=5), (4, 6)
+    events: list[tuple[float, Message]] = []
+    for n, minutes in enumerate(shots):
+        shot, inspection = from_millis(T0_MS) + timedelta(minutes=minutes), part(n)
+        events.append((1800.0 + n, announced(inspection, RULES, MODELS, captured_at=shot)))
+        events.append((1800.5 + n, anomaly(inspection, MODELS)))
+    log = log_of(events)
+    said = {record.header("ce_subject") for record in captured_before(end, log)}
+    assert said == {part(0)}
+    assert len(list(captured_before(end, log))) == 2
+    assert list(captured_before(None, log)) == log
+
+
+def test_a_serial_that_a_spreadsheet_would_run_is_text(tmp_path: Path) -> None:
+    told = {"station": STATION, "lot": "L1", "was": "pass", "would_be": "scrap"}
+    serials = ("=1+1", "+49", "-1", "@x", "S1", None)
+    changes = [Change(inspection=part(n), serial=serial, **told) for n, serial in enumerate(serials)]  # type: ignore[arg-type]
+    write_csv(tmp_path / "changes.csv", Trial(changes=changes))
+    rows = list(csv.DictReader((tmp_path / "changes.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["serial"] for row in rows] == ["'=1+1", "'+49", "'-1", "'@x", "S1", ""]

@@ -8,7 +8,8 @@ it has to be FULL.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from streams.fates import Unavailable, Unprocessable
 
 FILE = "verdictline.db"
 _BUSY_S = 5.0
+_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 _OF_THE_ROW = ("22", "23", "54")  # SQLSTATE classes: data exception, integrity, a limit of the program
 
 
@@ -45,22 +47,50 @@ def database_url(database: str | None, state: Path) -> URL:
     if url.drivername == "sqlite" and url.database:
         return url
     if url.drivername in ("postgresql", "postgres", "postgresql+pg8000"):
-        return _through_socket(url.set(drivername="postgresql+pg8000"))
+        _check(url.query)
+        return url.set(drivername="postgresql+pg8000")
     raise ValueError(f"VERDICTLINE_DATABASE: {url.drivername!r} is not known: sqlite or postgresql")
 
 
-def _through_socket(url: URL) -> URL:
-    """`?host=/folder`, as PostgreSQL's own clients write it, in the driver's words."""
-    folder = url.query.get("host")
-    if not isinstance(folder, str) or not folder.startswith("/"):
-        return url
-    return url.difference_update_query(["host"]).update_query_dict({"unix_sock": f"{folder}/.s.PGSQL.{url.port or 5432}"})
+def _check(query: Mapping[str, Any]) -> None:
+    """What may stand behind `?`, as PostgreSQL's own clients write it. Raises ValueError."""
+    if strange := sorted(query.keys() - {"host", "sslmode", "sslrootcert"}):
+        raise ValueError(
+            f"VERDICTLINE_DATABASE: ?{strange[0]}= is not known: sslmode, sslrootcert, or host with a socket's folder"
+        )
+    mode, root, host = query.get("sslmode", "prefer"), query.get("sslrootcert"), query.get("host", "/")
+    if mode not in _MODES:
+        raise ValueError(f"VERDICTLINE_DATABASE: ?sslmode={mode} is not known: {', '.join(_MODES)}")
+    if root is not None and not Path(str(root)).is_file():
+        raise ValueError(f"VERDICTLINE_DATABASE: ?sslrootcert={root}: there is no such file")
+    if not str(host).startswith("/"):
+        raise ValueError(f"VERDICTLINE_DATABASE: ?host={host}: a server stands before the name of the database; here is a folder")
+
+
+def _driver(url: URL) -> tuple[URL, dict[str, Any]]:
+    """The URL without its query, and the driver's arguments for that."""
+    arguments: dict[str, Any] = {"timeout": 10}
+    if folder := url.query.get("host"):
+        arguments["unix_sock"] = f"{folder}/.s.PGSQL.{url.port or 5432}"
+    if (mode := url.query.get("sslmode", "prefer")) != "prefer":  # then it is encrypted where the server can
+        arguments["ssl_context"] = False if mode == "disable" else _tls(str(mode), url.query.get("sslrootcert"))
+    return url.set(query={}), arguments
+
+
+def _tls(mode: str, root: Any) -> ssl.SSLContext:
+    """As libpq does: `require` only encrypts, unless roots are named; `verify-full` also wants the host's name in it."""
+    context = ssl.create_default_context(cafile=root)
+    context.check_hostname = mode == "verify-full"
+    if mode == "require" and root is None:
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def open_engine(url: URL, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", cache_kib: int = 32 << 10) -> Engine:
     """Opens nothing yet. Connections are checked before they are used. synchronous, cache_kib (a connection): of SQLite."""
     if url.drivername != "sqlite":
-        return create_engine(url, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args={"timeout": 10})
+        server, arguments = _driver(url)
+        return create_engine(server, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args=arguments)
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": _BUSY_S})
     event.listen(engine, "connect", partial(_prepare, synchronous=synchronous, cache_kib=cache_kib))
