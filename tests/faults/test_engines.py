@@ -55,7 +55,7 @@ def at_once(scenario: Callable[[str], None]) -> None:
 
 def test_nothing_is_lost_whatever_restarts(kafka: SharedKafka, tmp_path: Path) -> None:
     def scenario(engine: str) -> None:
-        job = Job(engine=engine, bootstrap=kafka.bootstrap, name=kafka.fresh(engine))
+        job = Job(engine=engine, bootstrap=kafka.bootstrap, name=kafka.fresh(engine), forget_ms=3_600_000)
         make_topics(job)
         with children(job, tmp_path, 2) as (first, second):
             first.start_ready()

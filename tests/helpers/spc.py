@@ -36,13 +36,13 @@ import pathlib, sys, threading, time
 from streams.settings import Settings
 from streams.wiring.processors import spc
 settings = Settings()
-tables = spc.build(settings, settings.slot, session_timeout_s=6)
+engine = spc.build(settings, settings.slot, session_timeout_s=6)
 def tell():
-    while not tables.ready():
+    while not engine.ready():
         time.sleep(0.05)
     pathlib.Path(sys.argv[1]).touch()
 threading.Thread(target=tell, daemon=True).start()
-tables.run()
+engine.run()
 """
 
 

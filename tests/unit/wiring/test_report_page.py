@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from streams.wiring.report.compose import Report
+from streams.wiring.report.draw import rules
 from streams.wiring.report.render import html
 from tests.helpers.reported import asked, stored, two_shifts
 
@@ -111,3 +112,8 @@ def test_times_are_those_of_the_zone(made: Report) -> None:
     assert "Shift report: 2026-11-27 06:00 to 14:00" in text
     assert "Europe/Berlin, 8 h 0 min" in text
     assert "2026-11-27 05:" not in text.partition("Open reviews")[2]  # UTC would show the first hour so
+
+
+def test_a_rule_of_the_set_has_its_number_and_the_scatters_a_word() -> None:
+    said = (rules(()), rules(("nelson_2", "nelson_1")), rules(("spread_1",)), rules(("nelson_1", "spread_1")))
+    assert said == ("", "rule 1, 2", "spread", "rule 1, spread")
