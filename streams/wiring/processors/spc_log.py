@@ -17,7 +17,7 @@ from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable, ends, 
 log = structlog.get_logger("spc")
 _MARGIN_MS = 5_000  # by which the clocks of two brokers, of the tick's and of the verdicts', may differ
 _STILL_MS = 2_000
-_AGAIN_S = 2.0  # ticks that waited come in a heap
+_AGAIN_S, _ASK_S = 2.0, 10.0  # ticks that waited come in a heap; nothing else is done while Kafka is asked
 _NOW = 1 << 62  # an offset that no log reaches: read to its end
 _VERDICTS = Reader(VerdictV1)
 
@@ -61,10 +61,11 @@ class LogTime:
         """Also where a transaction is open: what it holds may have been appended before the tick."""
         read = max(self._read, self._known())
         try:
-            finished = ends(self._client, [VERDICT])[self._place]
-            if finished < ends(self._client, [VERDICT], isolation="read_uncommitted")[self._place]:
+            finished = ends(self._client, [VERDICT], timeout_s=_ASK_S)[self._place]
+            if finished < ends(self._client, [VERDICT], timeout_s=_ASK_S, isolation="read_uncommitted")[self._place]:
                 return False
-            return not any(_readable(record) for record in read_between(self._client, self._place, read + 1, _NOW))
+            behind = read_between(self._client, self._place, read + 1, _NOW, timeout_s=_ASK_S)
+            return not any(_readable(record) for record in behind)
         except (KafkaUnreachable, KafkaRefused) as error:
             log.warning("verdicts cannot be read", error=str(error))
             return False
