@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -48,25 +49,30 @@ def learn(
         with _workshop(settings) as workshop:
             if watch:
                 _watch(workshop, settings, product, place)
-            try:
-                made = offer(workshop, read_said(settings.client()), product, place, least=not now)
-            except NothingToLearn as why:
-                end(_COMMAND, str(why), code=NOTHING)
-                raise
-            _tell(made, settings, json_file, report)
+            else:
+                _tell(_once(workshop, settings, product, place, least=not now), settings, json_file, report)
+
+
+def _once(workshop: Workshop, settings: Settings, product: str, station: str | None, *, least: bool) -> Offer:
+    try:
+        return offer(workshop, read_said(settings.client()), product, station, least=least)
+    except NothingToLearn as why:
+        end(_COMMAND, str(why), code=NOTHING)
+        raise
 
 
 def _watch(workshop: Workshop, settings: Settings, product: str, station: str | None) -> None:
     """Until it is interrupted."""
     before = ""
-    for said in follow_said(settings.client(), lambda: False):
-        try:
-            _tell(offer(workshop, said, product, station), settings, None, None)
-            before = ""
-        except NothingToLearn as why:
-            if str(why) != before:
-                typer.echo(f"waiting: {why}")
-            before = str(why)
+    with contextlib.suppress(KeyboardInterrupt):
+        for said in follow_said(settings.client(), lambda: False):
+            try:
+                _tell(offer(workshop, said, product, station), settings, None, None)
+                before = ""
+            except NothingToLearn as why:
+                if str(why) != before:
+                    typer.echo(f"waiting: {why}")
+                before = str(why)
 
 
 @contextmanager
