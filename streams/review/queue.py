@@ -3,8 +3,9 @@
 Order: what holds a gate, then containment, then unknown defects, then other strange parts, then the rest; within a kind the
 earliest deadline, then the stranger half (p-values that differ by less than a factor of two count alike). Parts that are alike
 in all this are chosen by what they teach: how unsure the classifier is, plus how far the part is from everything labelled and
-from what was shown last (greedy k-centre: T. Gonzalez, Theoretical Computer Science 38 (1985) 293), among the WINDOW of them
-that were most promising when they came. Ties go by id, so the order is a function of what was added and taken.
+from what was shown last, as a share of how far those that compete are from each other, at most 1 (greedy k-centre: T. Gonzalez,
+Theoretical Computer Science 38 (1985) 293), among the WINDOW of them that were most promising when they came. Ties go by id, so
+the order is a function of what was added and taken.
 
 A heap with late deletion: add and remove O(log n); the next one is found by reading its top, WINDOW entries at most.
 Embeddings come as sketches (streams/review/neighbours.py): 100,000 of them take 26 MB.
@@ -29,6 +30,7 @@ WINDOW = 128
 RECENT = 32
 MANY = 10_000
 NEVER = 2**62
+_SAME = 1e-6
 Band = tuple[int, int, int]
 Entry = tuple[int, int, int, float, str, int]  # band, promise, inspection, number of its adding
 
@@ -129,10 +131,10 @@ class Queue:
         return found is not None and found[0] == entry[5]
 
     def _most_teaching(self, these: list[Waiting]) -> Waiting:
-        distances = self._distances(these)
+        distances, wide = self._distances(these), _spread(these)
         return min(
             zip(these, distances, strict=True),
-            key=lambda pair: (-(pair[0].uncertainty + min(pair[0].novelty, pair[1])), pair[0].inspection),
+            key=lambda pair: (-(pair[0].uncertainty + min(1.0, min(pair[0].novelty, pair[1]) / wide)), pair[0].inspection),
         )[0]
 
     def _distances(self, these: list[Waiting]) -> list[float]:
@@ -161,6 +163,18 @@ def band(one: Waiting) -> Band:
     """(kind, deadline, strangeness): what comes before what, whatever it teaches."""
     due = NEVER if one.due_ms is None else one.due_ms
     return KINDS.index(one.kind), due, math.ceil(math.log2(max(one.p_value, 1e-12)))
+
+
+def _spread(these: list[Waiting]) -> float:
+    """Mean distance (1 - cosine) between them: what a distance is a share of. Images of one product differ by some .002 only.
+
+    Of unit vectors it is 1 - |their mean|^2. 1 where there are not two with a sketch, or all are the same.
+    """
+    sketches = [one.sketch for one in these if one.sketch is not None]
+    if len(sketches) < 2:
+        return 1.0
+    apart = 1 - float(np.square(np.mean(np.stack(sketches), axis=0, dtype=np.float64)).sum())
+    return apart if apart > _SAME else 1.0
 
 
 def promise(one: Waiting) -> float:

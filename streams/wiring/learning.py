@@ -9,35 +9,24 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from schemas.common import ImageRef, canonical, digest
-from schemas.model_set import LearnedV1, ModelSetV1, ModelV1
+from schemas.model_set import LearnedV1, ModelSetV1
 from schemas.policy import PolicyV1
-from streams.capture.image import prepare, small_jpeg
-from streams.fates import Unprocessable
-from streams.judgement.conformal import smallest_alpha, threshold_for
 from streams.review.taxonomy import Lineage
-from streams.training.features import FloatArray
 from streams.training.fitted import FittedModel
 from streams.training.held_out import Compared, Part, compared, held_out, labels_of, parts, passed
 from streams.training.lesson import LEAST_PARTS, Lesson, lesson, relabelled
 from streams.training.stages import FOLDS, Alone, fit_classes_model
 from streams.training.taught import Taught, chosen, dealt, joined, taught
-from streams.training.trunk import load_trunk, session
-from streams.training.truth import Example, Truth, Why, today
+from streams.training.trunk import load_trunk
+from streams.training.truth import Truth, Why, today
 from streams.wiring.adapters.model_store import ModelStore, StoredModel
 from streams.wiring.fitting import served_parity, take_back
-
-_BATCH = 8
-
-
-class Kept(Protocol):
-    """Where images lie. Raises Unprocessable where one cannot be had, Unavailable."""
-
-    def read_now(self, ref: ImageRef) -> bytes: ...
+from streams.wiring.looked import Kept, classifier, looked_at
 
 
 class NothingToLearn(ValueError):
@@ -87,14 +76,6 @@ class Candidate:
         return passed(self.found)
 
 
-def classifier(models: ModelSetV1) -> ModelV1:
-    """Raises ValueError where there is none."""
-    model = models.model("classification")
-    if model is None:
-        raise ValueError(f"{models.product}: there is no classifier in force, so there is nothing that labels could teach")
-    return model
-
-
 def taught_to(models: ModelSetV1, store: ModelStore) -> Taught:
     """Raises StoreError; ValueError where it was not kept."""
     ref = classifier(models).ref
@@ -109,7 +90,7 @@ def learn(ground: Ground, truth: Truth, store: ModelStore, images: Kept) -> Cand
     before, base = taught_to(ground.latest, store), taught_to(ground.base, store)
     plan = lesson(before, truth, ground.lineage)
     taxonomy = ground.lineage.current if ground.lineage else ""
-    fresh, gone = _looked_at(plan.missing, ground.base, store, images)
+    fresh, gone = looked_at(plan.missing, ground.base, store, images)
     rows = relabelled(before, plan, taxonomy)
     rows = _enough(joined(rows, fresh) if len(fresh) else rows)
     if _same(rows, base):
@@ -147,61 +128,6 @@ def write(
     except BaseException:
         take_back(store, [stored], triton)
         raise
-
-
-def _looked_at(missing: Sequence[Example], base: ModelSetV1, store: ModelStore, images: Kept) -> tuple[Taught, int]:
-    """Rows for examples whose image can still be had, and how many cannot."""
-    pictures, found = [], []
-    recipe = classifier(base).preparation
-    for one in missing:
-        try:
-            pictures.append(prepare(images.read_now(one.image), recipe))
-        except Unprocessable:
-            continue
-        found.append(one)
-    embedding, scores = _features(pictures, base, store)
-    normal = None if scores is None else _normal(found, scores, base)
-    rows = Taught(
-        embedding=embedding,
-        label=tuple(one.label for one in found),
-        group=tuple(one.group for one in found),
-        view=tuple(one.view for one in found),
-        source=tuple(one.source for one in found),
-        taxonomy=tuple(one.taxonomy for one in found),
-        image=tuple(one.image.sha256 for one in found),
-        fold=np.full(len(found), -1, np.int64),
-        normal=normal,
-        thumbnail=tuple(map(small_jpeg, pictures)),
-    )
-    return rows, len(missing) - len(found)
-
-
-def _features(pictures: Sequence[Any], base: ModelSetV1, store: ModelStore) -> tuple[FloatArray, FloatArray | None]:
-    """(embeddings, anomaly scores) by the file that is served; without an anomaly model by the trunk, and no scores."""
-    model = base.model("anomaly")
-    if model is None:
-        trunk = load_trunk()
-        if trunk.id != classifier(base).trunk_id:
-            raise ValueError(f"the classifier in force is of trunk {classifier(base).trunk_id}, this program has {trunk.id}")
-        return (trunk.features(pictures, ("embedding",))["embedding"] if pictures else _no_rows()), None
-    ready = session((store.stored(model.ref.name, model.ref.version).folder / "model.onnx").read_bytes())
-    blocks = [pictures[i : i + _BATCH] for i in range(0, len(pictures), _BATCH)]
-    answers = [ready.run(["embedding", "score"], {"image": np.stack(block)}) for block in blocks]
-    if not answers:
-        return _no_rows(), np.zeros(0, np.float32)
-    return np.concatenate([one[0] for one in answers]), np.concatenate([one[1][:, 0] for one in answers])
-
-
-def _no_rows() -> FloatArray:
-    return np.zeros((0, 992), np.float32)
-
-
-def _normal(found: Sequence[Example], scores: FloatArray, base: ModelSetV1) -> Any:
-    """As at the fit: not above the threshold of the smallest alpha that the view's calibration can give."""
-    model = base.model("anomaly")
-    assert model is not None
-    limits = {view: threshold_for(smallest_alpha(len(own)), own) for view, own in model.calibration.items()}
-    return np.array([score <= limits.get(one.view, -np.inf) for one, score in zip(found, scores, strict=True)], bool)
 
 
 def _enough(rows: Taught) -> Taught:

@@ -23,7 +23,8 @@ from streams.wiring.adapters.model_store import ModelStore
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.shelf import where_of
 from streams.wiring.learned.page import html
-from streams.wiring.learning import Candidate, Ground, Kept, NothingToLearn, classifier, learn, taught_to, write
+from streams.wiring.learning import Candidate, Ground, NothingToLearn, learn, taught_to, write
+from streams.wiring.looked import Kept, classifier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,11 +59,21 @@ ALLOWED: dict[str, set[str]] = {
     },
     "streams/wiring/report/facts": {"schemas", "sqlalchemy", "streams.wiring.adapters.database", "streams.wiring.report"},
     "streams/wiring/fitting": CLOCKS | WIRED | {"schemas", "numpy", "streams.wiring.adapters"},
-    "streams/wiring/learning": WIRED | {"schemas", "numpy", "streams.wiring.adapters", "streams.wiring.fitting"},
+    "streams/wiring/learning": WIRED
+    | {"schemas", "numpy", "streams.wiring.adapters", "streams.wiring.fitting", "streams.wiring.looked"},
+    "streams/wiring/looked": WIRED | {"schemas", "numpy", "streams.wiring.adapters"},
     "streams/wiring/learned": WIRED
-    | {"schemas", "jinja2", "markupsafe", "streams.wiring.adapters", "streams.wiring.charts", "streams.wiring.learning"},
+    | {
+        "schemas",
+        "jinja2",
+        "markupsafe",
+        "streams.wiring.adapters",
+        "streams.wiring.charts",
+        "streams.wiring.learning",
+        "streams.wiring.looked",
+    },
     "streams/wiring/offering": WIRED
-    | {"schemas", "streams.wiring.adapters", "streams.wiring.learned", "streams.wiring.learning"},
+    | {"schemas", "streams.wiring.adapters", "streams.wiring.learned", "streams.wiring.learning", "streams.wiring.looked"},
     "streams/wiring/trying": {"schemas", "streams.judgement", "streams.wiring.adapters.database", "numpy", "pydantic"},
     "streams/wiring/clustering": {"schemas", "streams.fates", "streams.review", "numpy", "os"},
     "streams/wiring/grouping": {"schemas", "streams.fates", "streams.review", "streams.wiring.adapters", "threading", "time"}

@@ -10,12 +10,13 @@ import pytest
 from schemas.label import LabelledViewV1, LabelV1
 from schemas.taxonomy import TaxonomyActV1
 from streams.review.labels import taken_back
+from streams.training.features import FloatArray
 from streams.training.held_out import by_chance, compared, held_out, parts, passed
 from streams.training.lesson import gaps, lesson
 from streams.training.taught import chosen
 from streams.training.truth import today
 from streams.wiring.learned.page import doubts, facts, headline, html
-from streams.wiring.learning import NothingToLearn, taught_to, write
+from streams.wiring.learning import Candidate, NothingToLearn, taught_to, write
 from tests.helpers.learning import Line, after, fitted_line, known, of_classes, rings
 
 
@@ -91,6 +92,26 @@ def test_an_image_that_is_gone_is_counted_and_left_out(line: Line) -> None:
         del line.pictures.data[one.views[0].image.sha256]
     with pytest.raises(NothingToLearn):
         line.learn(labels)  # four are too few
+
+
+def test_what_a_version_has_seen_is_not_needed_again(line: Line) -> None:
+    """As after a new fit, years later: labels are there, images are not, and no candidate is the latest."""
+    labels = list(rings(line, 6))
+    first = line.learn(labels)
+    _, stored = write(first, line.store, None, lambda stored: line.pictures.put(b"page"))
+    for one in labels[:3]:
+        del line.pictures.data[one.views[0].image.sha256]
+    again = line.learn([*labels, line.say(7, "ring")])
+    assert again.left_out == {}
+    assert again.rows.parts("ring") == 7
+    assert np.array_equal(_row(again, labels[0]), _row(first, labels[0]))
+    line.store.retire(stored.name, stored.version)
+    assert line.learn([*labels, *(line.say(n, "ring") for n in (7, 8))]).left_out == {"image_gone": 3}
+
+
+def _row(candidate: Candidate, label: LabelV1) -> FloatArray:
+    rows = candidate.rows
+    return np.asarray(rows.embedding[rows.source.index(f"{label.inspection}/front")])
 
 
 def test_what_says_no_class_is_counted_by_reason(line: Line) -> None:

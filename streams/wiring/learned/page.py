@@ -18,7 +18,8 @@ from streams.training.held_out import PROVEN, Compared, Part
 from streams.training.truth import WORDS
 from streams.wiring.adapters.model_store import StoredModel
 from streams.wiring.charts.page import STYLE
-from streams.wiring.learning import Candidate, classifier
+from streams.wiring.learning import Candidate
+from streams.wiring.looked import classifier
 
 MOST_PICTURES = 48
 FEW_PARTS = 20

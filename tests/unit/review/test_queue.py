@@ -174,3 +174,17 @@ def test_a_hundred_thousand_waiting() -> None:
 )
 def test_doubt_is_how_close_the_best_two_are(shares: tuple[float, ...], doubt: float) -> None:
     assert unsure(shares) == pytest.approx(doubt)
+
+
+def test_distances_count_as_a_share_of_how_far_parts_are_from_each_other() -> None:
+    """Images of one product are all alike: without a scale their differences would be nothing beside doubt."""
+    near = [unit(100, n, 0) for n in range(4)]
+    far = unit(100, 40, 0)
+    queue = Queue()
+    for n, sketch in enumerate([*near, far]):
+        queue.add(one(n, uncertainty=0.3 if n < 4 else 0.1, novelty=2.0, sketch=sketch))
+    queue.shown(part(0))
+    queue.remove(part(0))
+    found = queue.next()
+    assert found is not None
+    assert found.inspection == part(4), "the one that is unlike what was shown, though it is doubted less"
