@@ -141,9 +141,9 @@ class Queue:
         """1 - cosine to the nearest of those shown last; infinite where there is none, or no sketch."""
         if not self._recent:
             return [math.inf] * len(these)
-        recent = np.stack(self._recent)
+        recent = _rows(self._recent)
         blank = np.zeros(recent.shape[1], np.float32)
-        sketches = np.stack([blank if one.sketch is None else one.sketch for one in these])
+        sketches = _rows([blank if one.sketch is None else one.sketch for one in these])
         nearest = 1 - np.einsum("wd,rd->wr", sketches, recent).max(axis=1)  # not @: its threads cost 3 ms on a busy machine
         return [math.inf if one.sketch is None else float(d) for one, d in zip(these, nearest, strict=True)]
 
@@ -173,8 +173,13 @@ def _spread(these: list[Waiting]) -> float:
     sketches = [one.sketch for one in these if one.sketch is not None]
     if len(sketches) < 2:
         return 1.0
-    apart = 1 - float(np.square(np.mean(np.stack(sketches), axis=0, dtype=np.float64)).sum())
+    apart = 1 - float(np.square(_rows(sketches).mean(axis=0, dtype=np.float64)).sum())
     return apart if apart > _SAME else 1.0
+
+
+def _rows(sketches: Collection[Floats]) -> Floats:
+    """One below the other. Not `stack`, which looks at each of them several times."""
+    return np.concatenate(tuple(sketches)).reshape(len(sketches), -1)
 
 
 def promise(one: Waiting) -> float:

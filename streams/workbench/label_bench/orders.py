@@ -110,13 +110,18 @@ def _tested(one: Life, head: Head | None) -> float:
 
 
 def _fitted(one: Life, labelled: IntArray) -> Head | None:
-    """Probabilities of all classes, by the product's own fit; None where there is only one class yet."""
+    """Probabilities of all classes, by the product's own fit; None where there is only one class yet.
+
+    The weights lie in the span of the rows (they are penalised), so they are sought there: the same optimum, in fewer dimensions.
+    """
     x, target = one.data.embedding[labelled], one.target[labelled]
     there, own = np.unique(target, return_inverse=True)
     if len(there) < 2:
         return None
     mean, std = x.mean(0), x.std(0) + np.float32(1e-6)
-    w, b = fit_logistic(np.asarray((x - mean) / std, np.float32), own, len(there), _C)
+    span, rows = np.linalg.qr(((x - mean) / std).T)
+    inside, b = fit_logistic(np.asarray(rows.T, np.float32), own, len(there), _C)
+    w = span @ inside
 
     def answer(asked: FloatArray) -> FloatArray:
         shares = np.zeros((len(asked), one.classes), np.float32)
