@@ -68,8 +68,11 @@ class AttributeLimits:
 
     @property
     def width(self) -> float:
-        """What z is divided by before rules see it: 1 on a plain chart, else sigma-Z; below 1 only from 50 subgroups on."""
-        if self.chart not in PRIMED or self.sigma_z is None:
+        """What z is divided by before rules see it: 1 on a plain chart, else sigma-Z; below 1 only from 50 subgroups on.
+
+        Of subgroups that are all equal it is 1: nothing could be divided by their sigma-Z, which is 0.
+        """
+        if self.chart not in PRIMED or not self.sigma_z:
             return 1.0
         return self.sigma_z if self.sigma_z_subgroups >= SIGMA_Z_TRUSTED else max(1.0, self.sigma_z)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from schemas.spc import CharacteristicV1, SeriesV1, SubgroupRuleV1
-from streams.monitors.spc.part import UNITS, Part, measure_name
+from schemas.spc import CharacteristicV1, SeriesV1, SubgroupRuleV1, SubgroupV1
+from streams.monitors.spc.part import UNITS, UNREVIEWED, Part, measure_name
 
 SERIES = "default"
 MOST_CLASSES = 30
@@ -30,6 +30,16 @@ def default_series(labels: tuple[str, ...] = (), quantities: tuple[str, ...] = (
     if "length" in quantities:
         charts.append(CharacteristicV1(name="length", of="measurement", quantity="length", chart="i_mr"))
     return (SeriesV1(series=SERIES, rule=RULE, characteristics=tuple(charts)),)
+
+
+def default_of(subgroups: Iterable[SubgroupV1]) -> SeriesV1:
+    """The default of a product by what its published subgroups have counted and measured."""
+    labels: tuple[str, ...] = ()
+    quantities: tuple[str, ...] = ()
+    for one in subgroups:
+        labels = seen(labels, [label for label, n in one.defects.items() if n and label != UNREVIEWED])
+        quantities = seen(quantities, [measured.name.split("-")[0] for measured in one.characteristics])
+    return default_series(labels, quantities)[0]
 
 
 def measured(series: SeriesV1, part: Part) -> Part:

@@ -16,7 +16,7 @@ from schemas.ids import station_path
 from schemas.spc import LimitsActV1, PlanV1, SeriesV1
 from streams.fates import Unprocessable
 from streams.monitors.challenge.schedule import zone_of
-from streams.monitors.spc.plans import default_series
+from streams.monitors.spc.plans import default_of
 from streams.settings import Settings
 from streams.wiring.adapters.kafka import reach
 from streams.wiring.adapters.spc import Charted, publish, read_spc
@@ -48,7 +48,7 @@ def plan(
         if file is None:
             reach(client)
             known = read_spc(client)
-            typer.echo(_shown(known.plans.get((station, product)), known.series.get((station, product, "default"))), nl=False)
+            typer.echo(shown(known.plans.get((station, product)), known.series.get((station, product, "default"))), nl=False)
             return
         if who is None or why is None:
             end("spc plan", "a plan needs --who and --why", code=INVALID)
@@ -146,13 +146,13 @@ def _read(file: Path, **more: str) -> PlanV1:
     return made
 
 
-def _shown(found: PlanV1 | None, charted: Charted | None) -> str:
+def shown(found: PlanV1 | None, charted: Charted | None) -> str:
     """As YAML that `spc plan` reads back."""
     if found is not None:
         head, series = f"# {found.who}, {found.at:%Y-%m-%d %H:%M} UTC: {found.why}\n", found.series
     else:
-        classes = [one for one in (charted.characteristics() if charted else ()) if one.startswith("class-")]
-        head, series = "# the default: nobody published a plan\n", default_series(tuple(one[6:] for one in classes))
+        subgroups = charted.subgroups.values() if charted else ()
+        head, series = "# the default: nobody published a plan\n", (default_of(subgroups),)
     return head + yaml.safe_dump({"series": [_data(one) for one in series]}, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schemas.spc import CharacteristicV1, LimitsAtV1, LimitsV1, PlanV1, SignalV1, SubgroupV1
+from streams.monitors.spc.kinds import at_sizes
+from streams.monitors.spc.plans import default_series
 from streams.wiring.adapters.spc import Charted
 from streams.wiring.charts.axis import Axis, axis
 from streams.wiring.charts.page import page
 from streams.wiring.charts.svg import Chart
+from streams.wiring.report.process import fitted_of
 
 _POINTS, _CENTRE, _WIDE, _PLAIN, _SIGNAL, _CARRIED = 0, 2, 1, 6, 3, 4
 _SHARES = ("p", "laney_p")
@@ -43,7 +46,9 @@ def control(key: Sequence[str], found: Charted, characteristic: str, plan: PlanV
         height=320,
     )
     for one in limits:
-        _bounds(chart, one, [(place, size_of(sub, one, plan)) for place, _, sub in drawn if sub.stage_id == one.stage_id])
+        sizes = [(place, size_of(sub, one, plan)) for place, _, sub in drawn if sub.stage_id == one.stage_id]
+        if sizes and one.at_n:
+            _bounds(chart, one, sizes, [at_size(one, size, plan) for _, size in sizes])
     for stage_id in dict.fromkeys(sub.stage_id for _, _, sub in drawn):
         mine = [(place, value) for place, value, sub in drawn if sub.stage_id == stage_id]
         chart.line([place for place, _ in mine], [value for _, value in mine], "", _POINTS)
@@ -82,31 +87,29 @@ def size_of(one: SubgroupV1, limits: LimitsV1, plan: PlanV1 | None) -> float:
     return one.units if limits.chart in ("u", "laney_u") else 1
 
 
-def at_size(limits: LimitsV1, size: float) -> LimitsAtV1:
-    """The nearest size that limits were published for."""
-    return min(limits.at_n, key=lambda at: abs(at.n - size))
+def at_size(limits: LimitsV1, size: float, plan: PlanV1 | None) -> LimitsAtV1:
+    """Limits for a subgroup of this size. Where the plan has the chart no more: those of the nearest size that was published."""
+    what = _definition(limits, plan)
+    if what is None or what.chart != limits.chart or size <= 0:
+        return min(limits.at_n, key=lambda at: abs(at.n - size))
+    return at_sizes(what, fitted_of(limits), [size])[0]
 
 
 def _definition(limits: LimitsV1, plan: PlanV1 | None) -> CharacteristicV1 | None:
-    known = [one for series in plan.series for one in series.characteristics] if plan is not None else []
-    found = next((one for one in known if one.name == limits.characteristic), None)
-    if found is None and limits.characteristic.startswith("class-"):  # of the default plan
-        return CharacteristicV1(name=limits.characteristic, of="class", label=limits.characteristic[6:], chart="laney_p")
-    if found is None and limits.characteristic == "length":
-        return CharacteristicV1(name="length", of="measurement", quantity="length", chart="i_mr")
-    return found
+    """Of the limits' own series; of the default one where nobody planned it."""
+    label = limits.characteristic.removeprefix("class-")
+    planned = plan.series if plan is not None else ()
+    series = (*(one for one in planned if one.series == limits.series), *default_series((label,), ("length",)))
+    return next((one for some in series for one in some.characteristics if one.name == limits.characteristic), None)
 
 
 def _measure(what: CharacteristicV1) -> str:
     return str(what.quantity) if what.label is None else f"{what.quantity}-{what.label}"[:63]
 
 
-def _bounds(chart: Chart, limits: LimitsV1, sizes: Sequence[tuple[int, float]]) -> None:
+def _bounds(chart: Chart, limits: LimitsV1, sizes: Sequence[tuple[int, float]], bands: Sequence[LimitsAtV1]) -> None:
     """Centre and limits over the subgroups of their stage, in steps where sizes differ."""
-    if not sizes or not limits.at_n:
-        return
     edges = [value for place, _ in sizes for value in (place - 0.5, place + 0.5)]
-    bands = [at_size(limits, size) for _, size in sizes]
     scale = [size if limits.chart == "np" else 1.0 for _, size in sizes]
     twice = [(at, factor) for at, factor in zip(bands, scale, strict=True) for _ in (0, 1)]
     if limits.status == "carried":

@@ -13,11 +13,10 @@ from schemas.spc import CharacteristicV1, LimitsV1, PlanV1, SeriesV1, SignalV1, 
 from streams.monitors.spc.attributes import Count, plotted
 from streams.monitors.spc.facts import Lite, Measured
 from streams.monitors.spc.kinds import Fitted, at_sizes, attribute, drawn_center, values
-from streams.monitors.spc.plans import default_series
+from streams.monitors.spc.plans import default_of
 from streams.monitors.spc.variables import Sample
 from streams.wiring.report.window import Window
 
-_ALWAYS = ("unknown", "unreviewed")
 _UNITS = {
     "p": "share of parts",
     "laney_p": "share of parts",
@@ -159,10 +158,7 @@ def _series(published: Published, place: Place) -> SeriesV1:
             found = next((one for one in plan.series if one.series == series), None)
             if found is not None:
                 return found
-    mine = [one for one in published.subgroups if (one.station, one.product, one.series) == place]
-    labels = sorted({label for one in mine for label in one.defects} - set(_ALWAYS))
-    sizes = sorted({measured.name.split("-")[0] for one in mine for measured in one.characteristics})
-    return default_series(tuple(labels), tuple(sizes))[0]
+    return default_of(one for one in published.subgroups if (one.station, one.product, one.series) == place)
 
 
 def _courses(published: Published, place: Place, window: Window) -> list[Course]:

@@ -6,11 +6,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
-from schemas.spc import LimitsV1, PlanV1
+from schemas.spc import LimitsV1, PlanV1, SeriesV1
 from streams.monitors.spc.packing import pack_course
 from streams.wiring.adapters.spc import Charted
-from streams.wiring.commands.spc_chart import control, whole
+from streams.wiring.commands.spc import shown
+from streams.wiring.commands.spc_chart import at_size, control, whole
 from streams.wiring.processors.spc_gauges import Wall
 from tests.helpers.spc import PRODUCT, STATION, Machine, digest_of, plan, segmented, verdict
 from tests.helpers.spc_known import known_of
@@ -82,6 +84,48 @@ def test_run_lengths_are_stated_in_subgroups(story: tuple[Machine, PlanV1, Chart
     stated = {one.characteristic: one.arl0_subgroups for one in machine.of(LimitsV1) if one.status == "trial"}
     assert all(value is not None and value > 1 for value in stated.values())
     assert stated["length"] == pytest.approx(216.7, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["nonconforming", "bad", "scratched", "defects", "length"])
+def test_limits_are_those_of_each_subgroups_size_whatever_sizes_were_published(
+    story: tuple[Machine, PlanV1, Charted], name: str
+) -> None:
+    _, made, found = story
+    limits = found.limits_of(name)
+    assert limits is not None
+    largest = limits.at_n[-1]
+    only = limits.model_copy(update={"at_n": (largest,)})
+    for at in limits.at_n:
+        drawn = at_size(only, at.n, made)
+        assert (drawn.lcl, drawn.ucl) == pytest.approx((at.lcl, at.ucl))
+
+
+def test_a_chart_is_defined_by_its_own_series(story: tuple[Machine, PlanV1, Charted]) -> None:
+    _, made, found = story
+    (main,) = made.series
+    wide = main.characteristics[0].model_copy(update={"k_sigma": 6})
+    other = main.model_copy(update={"series": "other", "characteristics": (wide,)})
+    both = made.model_copy(update={"series": (other, main)})
+    limits = found.limits_of("nonconforming")
+    assert limits is not None
+    assert at_size(limits, 20, both) == at_size(limits, 20, made)
+    assert at_size(limits.model_copy(update={"series": "other"}), 20, both).ucl > at_size(limits, 20, made).ucl
+
+
+def test_the_default_plan_is_shown_as_it_is_in_force() -> None:
+    """With classes that have no limits yet, and lengths."""
+    machine = Machine()
+    for n in range(1200):
+        bad = n in (5, 600)
+        evidence = segmented(1.5) if n == 5 else ()
+        label = ("crack" if n == 5 else None) if bad else None
+        machine.judge(verdict(n, "scrap" if bad else "pass", label, evidence=evidence))
+    found = known_of(machine.finish().said, STATION).series[STATION, PRODUCT, "default"]
+    told = yaml.safe_load(shown(None, found))
+    assert [SeriesV1.model_validate(one) for one in told["series"]] == list(machine.shelf.lines[PRODUCT].series)
+    assert [one["name"] for one in told["series"][0]["characteristics"]] == [
+        "nonconforming", "defects", "class-crack", "class-unknown", "length",
+    ]  # fmt: skip
 
 
 def test_the_wall_shows_the_newest_point_and_its_limits(story: tuple[Machine, PlanV1, Charted]) -> None:

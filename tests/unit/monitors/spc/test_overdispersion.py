@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from streams.monitors.spc.arl import arl0
-from streams.monitors.spc.attributes import AttributeChart, AttributeLimits, Count
+from streams.monitors.spc.attributes import AttributeChart, AttributeLimits, Count, band, rules_z, z_of
 from streams.monitors.spc.phase_one import beyond, fit_attributes
 
 MEAN, SD = 0.02, 0.007  # of the true rate from lot to lot
@@ -68,3 +68,13 @@ def test_sigma_z_of_few_subgroups_is_noise() -> None:
             for row in rng.binomial(1000, 0.02, size=(1500, number)).tolist()
         ]
         assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([low, high], abs=0.04)
+
+
+def test_subgroups_that_are_all_equal_have_limits_of_chance() -> None:
+    """Their sigma-Z is 0, by which nothing can be divided."""
+    limits = fit_attributes("laney_p", [Count(subgroup=str(i), count=5, size=500) for i in range(60)])
+    assert limits.sigma_z == 0
+    z = z_of(limits, Count(subgroup="next", count=20, size=500))
+    assert rules_z(limits, z) == z
+    at = band(limits, 500)
+    assert (at.lcl, at.ucl) == (at.plain_lcl, at.plain_ucl)
