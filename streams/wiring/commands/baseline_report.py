@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from schemas.baseline import BaselineV1, CertificateV1
@@ -22,6 +21,7 @@ from streams.wiring.adapters.baselines import BaselineEntry
 from streams.wiring.adapters.kafka import reach
 from streams.wiring.commands.baseline_case import SHORT, Case, cases, events_of, parts_of, proofs_of, the_case
 from streams.wiring.commands.clear import clear_end
+from streams.wiring.commands.printing import printer
 
 Stream = Annotated[str, typer.Argument(help="Start of a station, or of a score stream's digest (`baseline list`).")]
 AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
@@ -59,7 +59,7 @@ def list_streams(
             f"{row['n']:,}",
             shows,
         )
-    Console().print(table)
+    printer().print(table)
     if any(not row["false_reject_rate_valid"] for row in rows):
         typer.echo("where a stream is not ACTIVE, the stated false-reject rate is not valid")
 

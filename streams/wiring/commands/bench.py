@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from streams.settings import Settings
 from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable
+from streams.wiring.commands.printing import printer
 from streams.wiring.logs import configure
 from streams.workbench.processes import ServerStartError
 
@@ -26,7 +26,7 @@ def pipeline(
     from streams.workbench.bench.run import NeedsTwoCores, bench_pipeline
     from streams.workbench.demo.models import FitFailed
 
-    console = Console()
+    console = printer()
     settings = Settings() if state is None else Settings(state=state)
     try:
         found = bench_pipeline(settings, seconds, lambda line: console.print(line, style="dim", highlight=False))

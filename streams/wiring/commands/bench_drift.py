@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-_WIDE = 140  # columns in a file, where a table should not be broken
+from streams.wiring.commands.printing import printer
 
 
 def drift(
@@ -19,9 +19,7 @@ def drift(
     calibrate: Annotated[bool, typer.Option(help="Only find the peers' sensitivities anew, and keep them.")] = False,
 ) -> None:
     """What the drift monitor detects, how soon and how often in error, on simulated streams, beside other detectors."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDE)
+    console = printer()
 
     def tell(line: str) -> None:
         console.print(line, style="dim", highlight=False)

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-_WIDE = 140  # columns in a file, where a table should not be broken
+from streams.wiring.commands.printing import printer
 
 
 def escapes(
@@ -21,9 +20,7 @@ def escapes(
     """How often the live bound on escapes is ever wrong, and how far it is from a bound for one look. No server; minutes."""
     from streams.workbench.escape_bench import once_looked_at_always, table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDE)
+    console = printer()
     rows = list(table(lives))
     often = once_looked_at_always(10_000, max(100, lives // 4))
     if json_file is not None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from streams.wiring.commands.printing import printer
 
 
 def labels(
@@ -23,7 +24,7 @@ def labels(
     from streams.workbench.label_bench.run import bench_labels
     from streams.workbench.label_bench.sets import names
 
-    console = Console()
+    console = printer()
     if unknown := sorted(set(only or ()) - set(names())):
         typer.echo(f"verdictline bench labels: no set {unknown[0]!r}; there are {', '.join(names())}", err=True)
         raise typer.Exit(2)

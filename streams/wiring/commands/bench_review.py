@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from streams.wiring.commands.printing import printer
 
 
 def review(
@@ -18,7 +19,7 @@ def review(
     from streams.training.dataset import DataError
     from streams.workbench.review_bench import bench_review
 
-    console = Console()
+    console = printer()
     try:
         rows = bench_review(data, lambda line: console.print(line, style="dim", highlight=False))
     except DataError as error:

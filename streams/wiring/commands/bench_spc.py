@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from streams.wiring.commands.printing import printer
 
 
 def spc(
@@ -18,7 +19,7 @@ def spc(
     """What control charts cost: CPU of a verdict, memory of many stations, recovery after kill -9."""
     from streams.workbench.spc_bench import bench_spc
 
-    console = Console()
+    console = printer()
     found = bench_spc(quick, lambda line: console.print(line, style="dim", highlight=False))
     if json_file is not None:
         json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from schemas.challenge import ChallengePartV1, ChallengeScheduleV1, SuspectWindowV1
@@ -15,6 +14,7 @@ from streams.settings import Settings
 from streams.wiring.adapters.challenges import Challenges, Line, read_challenges
 from streams.wiring.adapters.kafka import reach
 from streams.wiring.commands.clear import clear_end
+from streams.wiring.commands.printing import printer
 
 Station = Annotated[str | None, typer.Option(help="SITE/LINE/STATION; all without.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
@@ -35,7 +35,7 @@ def list_parts(station: Station = None, as_json: AsJson = False) -> None:
         table.add_row(part.station, part.product, part.proof, part.part, part.kind, _state(part), part.who, part.why)
     for found in schedules:
         table.add_row(found.station, found.product, found.proof, "", "", _when(found), found.who, found.why)
-    Console().print(table)
+    printer().print(table)
 
 
 def report(

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
 
@@ -24,6 +23,7 @@ from streams.wiring.adapters.database.sizes import sizes
 from streams.wiring.adapters.database.store import Store, Write
 from streams.wiring.adapters.kafka import ends, reach, read_all, starts
 from streams.wiring.commands.clear import clear_end, end
+from streams.wiring.commands.printing import printer
 
 _MANY = 4000  # records in one transaction
 AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
@@ -147,7 +147,7 @@ def _print(data: Mapping[str, Any], found: Schema) -> None:
     table = Table("table", "rows", box=None, pad_edge=False)
     for name, rows in data["rows"].items():
         table.add_row(name, str(rows))
-    Console().print(table)
+    printer().print(table)
     if data["rebuilding"]:
         typer.echo("it is being made anew, or that was cut off: rows are missing until `db rebuild` ends or a sink starts")
     typer.echo(f"parts older than {data['kept_since']} were removed (VERDICTLINE_DATABASE_DAYS)" if data["kept_since"] else "")

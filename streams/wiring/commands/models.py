@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from schemas.model_set import ModelSetV1, ModelV1
@@ -14,6 +13,7 @@ from streams.settings import Settings
 from streams.wiring.adapters.kafka import reach
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.commands.clear import clear_end, end
+from streams.wiring.commands.printing import printer
 
 AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
 Row = tuple[str, str, str, str, ModelSetV1]  # where, digest, who, why
@@ -31,7 +31,7 @@ def list_models(as_json: AsJson = False) -> None:
         for where, _, _, _, models in rows:
             for model in models.models:
                 table.add_row(where, model.stage, *_cells(model))
-        Console().print(table)
+        printer().print(table)
 
 
 def show(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from schemas.policy import PolicyV1
@@ -18,6 +17,7 @@ from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.shelf import where_of
 from streams.wiring.commands.clear import INVALID, clear_end, end
 from streams.wiring.commands.policy_file import PolicyFaults, dump_policy, load_policy
+from streams.wiring.commands.printing import printer
 
 File = Annotated[Path, typer.Argument(help="A policy as YAML.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
@@ -127,4 +127,4 @@ def _table(rows: list[dict[str, Any]]) -> None:
         policy = row["policy"]
         seconds = f"{policy['decide_within_s']:g} s"
         table.add_row(row["where"], row["digest"][:12], policy["title"], seconds, row["who"], row["why"])
-    Console().print(table)
+    printer().print(table)

@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from schemas.common import Message
@@ -16,6 +15,7 @@ from streams.wiring.adapters.kafka import reach
 from streams.wiring.adapters.spc import Charted, Known, read_spc
 from streams.wiring.adapters.spc import Series as Key
 from streams.wiring.commands.clear import clear_end
+from streams.wiring.commands.printing import printer
 
 Station = Annotated[str | None, typer.Option(help="SITE/LINE/STATION; all without.")]
 Product = Annotated[str | None, typer.Option(help="All without.")]
@@ -37,7 +37,7 @@ def list_charts(station: Station = None, product: Product = None, as_json: AsJso
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in heads))
-    Console().print(table)
+    printer().print(table)
 
 
 def show(

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from streams.fates import Unavailable
 from streams.settings import Settings
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.opening import open_desk
+from streams.wiring.commands.printing import printer
 from streams.wiring.console.users import link_to
 
 RoleName = Literal["operator", "reviewer", "engineer", "admin"]
@@ -63,7 +63,7 @@ def list_users(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")]
             else "waits for a password"
         )
         table.add_row(user.name, user.role, state, user.made_by)
-    Console().print(table)
+    printer().print(table)
 
 
 def role(name: Name, role: Annotated[RoleName, typer.Argument(help="The new role.")], why: Why, who: Who = None) -> None:

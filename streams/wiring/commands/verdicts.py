@@ -20,6 +20,7 @@ from schemas.verdict import VerdictV1
 from streams.settings import Settings
 from streams.wiring.adapters.kafka import Reader, ends, reach, starts, unreachable
 from streams.wiring.commands.clear import clear_end
+from streams.wiring.commands.printing import printer
 from streams.wiring.driver import Key
 
 _SILENCE_S = 30.0
@@ -200,4 +201,4 @@ def _doubt(verdict: VerdictV1) -> str:
 
 @cache
 def _console() -> Console:
-    return Console()
+    return printer()

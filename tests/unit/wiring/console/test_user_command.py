@@ -62,3 +62,16 @@ def test_what_cannot_be_is_refused_with_a_reason(state: Path) -> None:
         assert said in found.output, found.output
     assert user("add", "other", "--role", "root", *why).exit_code == 2
     assert user("add", "other").exit_code == 2
+
+
+def test_a_list_that_goes_to_a_file_is_not_cut(state: Path) -> None:
+    """Twice as wide as what is taken for a terminal where there is none."""
+    who = "the.chief.of.the.second.shift.in.the.press.shop.of.plant.b.and.her.deputy.for.line.three.and.four"
+    names = [f"reviewer.of.the.whole.line.number.{n}" for n in range(3)]
+    for name in names:
+        assert user("add", name, "--role", "reviewer", "--why", "x", "--who", who).exit_code == 0
+    lines = user("list").output.splitlines()
+    for name in names:
+        (line,) = [line for line in lines if name in line]
+        assert who in line
+        assert "…" not in line
