@@ -97,6 +97,7 @@ def _enter(turn: Turn, where: Where, series: SeriesV1, stage_id: str, part: Part
 
 def _begun(turn: Turn, key: str, series: SeriesV1, stage_id: str, part: Part) -> Tally:
     course = turn.course(key)
+    since = _since(course.closed[-1].tally if course.closed else None, series, stage_id)
     return Tally(
         number=course.next_number(stage_id),
         stage_id=stage_id,
@@ -108,7 +109,8 @@ def _begun(turn: Turn, key: str, series: SeriesV1, stage_id: str, part: Part) ->
         stretch=bin_of(series.rule, part.captured_ms),
         lot=part.lot,
         excluded=turn.excluded.pop(key, {}),
-        since=_since(course.closed[-1].tally if course.closed else None, series, stage_id),
+        since=since,
+        begun=since,
     )
 
 

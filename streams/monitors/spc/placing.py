@@ -61,7 +61,31 @@ def _change(turn: Turn, where: Where, place: Place, part: Part, change: Callable
         number = f"{part.epoch}-{part.n:012d}"
         turn.courses[key], said = revise(where, course, place, after, f"{why}: {number}", turn.clock_ms)
         turn.said += said
+        _carry(turn, where, after, f"{why} before: {number}")
         settle(turn, key)
+
+
+def _carry(turn: Turn, where: Where, last: Tally, why: str) -> None:
+    """The gap that runs from a corrected subgroup into those behind it."""
+    key = key_of(where)
+    while (tally := _next(turn, key, last)) is not None:
+        after = counts.carried(tally, last.since)
+        if after is tally:
+            return
+        if tally is turn.opens.get(key):
+            turn.opens[key] = after
+            return
+        course = turn.course(key)
+        place = next(i for i, one in enumerate(course.closed) if one.tally is tally)
+        turn.courses[key], said = revise(where, course, place, after, why, turn.clock_ms)
+        turn.said += said
+        last = after
+
+
+def _next(turn: Turn, key: str, last: Tally) -> Tally | None:
+    """The subgroup behind this one, of the same stage."""
+    tallies = [one.tally for one in turn.course(key).closed] + ([turn.opens[key]] if key in turn.opens else [])
+    return next((one for one in tallies if (one.stage_id, one.number) == (last.stage_id, last.number + 1)), None)
 
 
 def _within(tally: Tally | None, course: Course, part: Part) -> Place:

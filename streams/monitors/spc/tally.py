@@ -59,7 +59,8 @@ class Tally:
     """number: which one of its stage. first, last: numbers of its parts in `epoch`. start_ms, end_ms: times of capture.
 
     stretch: the bin of local time that it may not leave. counts: in the order of DISPOSITIONS. defects: nonconforming parts by
-    class. revised: by number, the highest revision and what it says. marks, since: kept where gaps are charted.
+    class. revised: by number, the highest revision and what it says. marks, since: kept where gaps are charted. begun: what
+    `since` was when this subgroup began.
     """
 
     number: int
@@ -81,6 +82,7 @@ class Tally:
     revised: Mapping[int, tuple[int, Said]] = field(default_factory=dict)
     marks: tuple[Mark, ...] = ()
     since: Since | None = None
+    begun: Since | None = None
     state: BaselineState | None = None
     closed_by: ClosedBy | None = None
     unplaced: int = 0
@@ -206,20 +208,40 @@ def _joined(tally: Tally, n: int, good: int) -> Tally:
 def _split(tally: Tally, n: int, good: int) -> Tally:
     index = next((i for i, mark in enumerate(tally.marks) if mark.n > n), len(tally.marks))
     assert tally.since is not None
-    start = tally.marks[index - 1].n if index else tally.first - 1
     whole = tally.marks[index] if index < len(tally.marks) else None
-    end = whole.n if whole else tally.last + 1
+    before = tally.marks[index - 1] if index else None
+    since = Since(0, before.captured_ms) if before else tally.begun or Since()
+    start, end = before.n if before else tally.first - 1, whole.n if whole else tally.last + 1
     length = max(0, (whole.good if whole else tally.since.good) + good)
-    part = round(length * max(0, n - start - 1) / max(1, end - start - 2)) if length else 0
-    share = (n - start) / max(1, end - start)
-    began = tally.marks[index - 1].captured_ms if index else None
-    ended = whole.captured_ms if whole else tally.end_ms
-    at_ms = round((began or tally.start_ms) + share * (ended - (began or tally.start_ms)))
-    mark = Mark(n, at_ms, min(part, length), None if began is None else max(0, at_ms - began))
+    here = max(0, length - since.good)
+    part = min(length, since.good + round(here * max(0, n - start - 1) / max(1, end - start - 2)))
+    at_ms = _moment(tally, n, before, whole)
+    mark = Mark(n, at_ms, part, None if since.captured_ms is None else max(0, at_ms - since.captured_ms))
     if whole is None:
         return replace(tally, marks=(*tally.marks, mark), since=Since(length - mark.good, at_ms))
     later = whole._replace(good=length - mark.good, after_ms=max(0, whole.captured_ms - at_ms))
     return replace(tally, marks=(*tally.marks[:index], mark, later, *tally.marks[index + 1 :]))
+
+
+def _moment(tally: Tally, n: int, before: Mark | None, after: Mark | None) -> int:
+    """When a part was taken, by its number between two that are known."""
+    low, low_ms = (before.n, before.captured_ms) if before else (tally.first, tally.start_ms)
+    high, high_ms = (after.n, after.captured_ms) if after else (tally.last, tally.end_ms)
+    return round(low_ms + (n - low) / max(1, high - low) * (high_ms - low_ms))
+
+
+def carried(tally: Tally, since: Since | None) -> Tally:
+    """With the gap that runs into it as it is since the subgroup before was corrected; itself where that is as it was."""
+    if tally.begun is None or tally.since is None or since is None or since == tally.begun:
+        return tally
+    more, after = since.good - tally.begun.good, replace(tally, begun=since)
+    if tally.nonconforming > len(tally.marks):  # its first gap is kept no more
+        return after
+    if not tally.marks:
+        return replace(after, since=Since(max(0, tally.since.good + more), since.captured_ms))
+    first = tally.marks[0]
+    after_ms = None if since.captured_ms is None else max(0, first.captured_ms - since.captured_ms)
+    return replace(after, marks=_put(tally.marks, 0, first._replace(good=max(0, first.good + more), after_ms=after_ms)))
 
 
 def _put(marks: tuple[Mark, ...], index: int, mark: Mark) -> tuple[Mark, ...]:
