@@ -20,6 +20,7 @@ __all__ = [
     "ImageInfo",
     "Pixels",
     "RgbImage",
+    "as_png",
     "decode",
     "decode_rgb",
     "encode_png",
@@ -71,6 +72,11 @@ def encode_png(pixels: Pixels) -> bytes:
     """As `decode` gives them: uint8 or uint16, (h, w) or (h, w, 3) RGB. Nothing is lost."""
     stored: Any = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return bytes(cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+
+
+def as_png(data: bytes) -> bytes:
+    """Encoded image -> the same pixels as PNG. Raises Unprocessable as `decode` does."""
+    return encode_png(decode(data))
 
 
 def thumbnail(data: bytes, side_px: int) -> bytes:

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from schemas.common import ImageRef
 from schemas.envelope import Received, from_millis
 from schemas.label import Role
-from streams.capture.image import thumbnail
+from streams.capture.image import as_png, thumbnail
 from streams.fates import Unprocessable
 from streams.review.clusters import clustered
 from streams.wiring.adapters.database.ask_console import Questions
@@ -156,6 +156,7 @@ def console(
         fits=fits_with(questions),
         embeddings=embeddings,
         read_image=read_image,
+        as_png=as_png,
         thumbnails=Thumbnails(read_image, thumbnail),
         unknowns=Grouping(kept, questions, Thresholds(questions), clustered, rest_s=0),
         namings=Namings(desk_engine),

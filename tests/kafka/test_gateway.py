@@ -135,6 +135,7 @@ def test_a_large_image_goes_by_claim_ticket_and_is_checked_when_it_is_read(
         ("file:///etc/hostname", "forbidden_path"),
         (f"kafka://{CAPTURE}/0/999999999", "image_gone"),
         ("kafka://no-such-topic/x", "unsupported_uri"),
+        ("kafka://no-such-topic/0/7", "image_gone"),
     ],
 )
 async def test_a_reference_that_cannot_be_read_says_why(images: Images, uri: str, reason: str) -> None:

@@ -48,6 +48,10 @@ class Registered:
     unreadable: int = 0
     _codec: Codec = field(default_factory=lambda: Codec(*_WORK))
 
+    def copy(self) -> Registered:
+        """As it is now, for another thread."""
+        return Registered(parts=dict(self.parts), schedules=dict(self.schedules), waiting=dict(self.waiting))
+
     def take(self, record: Received) -> None:
         """Add a record; one that breaks the contract is counted and left out."""
         try:
@@ -141,20 +145,30 @@ class Feed:
         self._client = client
         self.ready = threading.Event()
 
-    def records(self, stop: threading.Event) -> Iterator[Sequence[Received]]:
-        """Until `stop`, a few times a second, also without records. Where Kafka was away it begins anew: take them twice."""
+    def states(self, stop: threading.Event) -> Iterator[Registered]:
+        """What is registered, whole: first when `ready` is set, then whenever more was read. Until `stop`.
+
+        Where Kafka was away it is read anew: sets that were answered long ago must not wait again meanwhile, so what was known
+        stays until that reading is whole, too.
+        """
         while not stop.is_set():
+            known, told = Registered(), False
             try:
-                yield from self._records(stop)
+                for records, whole in self._records(stop):
+                    for record in records:
+                        known.take(record)
+                    if whole and (records or not told):
+                        self.ready.set()
+                        told = True
+                        yield known.copy()
             except (KafkaRefused, KafkaUnreachable, KafkaException) as error:
                 LOG.warning("%s cannot be followed: %s", CHALLENGE, error)
                 stop.wait(_AGAIN_S)
 
-    def _records(self, stop: threading.Event) -> Iterator[Sequence[Received]]:
+    def _records(self, stop: threading.Event) -> Iterator[tuple[Sequence[Received], bool]]:
+        """(what came, whether all is read that was there when the reading began), a few times a second, also without records."""
         end, begin = ends(self._client, [CHALLENGE]), starts(self._client, [CHALLENGE])
         with Reader(self._client, [TopicPartition(*place, offset) for place, offset in begin.items()]) as reader:
             while not stop.is_set():
                 records = reader.take(_WAKE_S) or ()
-                yield records
-                if all(reader.at[place] >= offset for place, offset in end.items()):
-                    self.ready.set()
+                yield records, all(reader.at[place] >= offset for place, offset in end.items())

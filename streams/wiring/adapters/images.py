@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +41,7 @@ class FileImages:
         path = self.root / sha256[:2] / sha256
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{sha256}.{os.getpid()}")
+            temporary = path.with_name(f".{sha256}.{secrets.token_hex(8)}")  # in containers every process has the same number
             try:
                 _write(temporary, data)
                 os.rename(temporary, path)
@@ -51,7 +53,7 @@ class FileImages:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -98,8 +100,7 @@ class Images:
 
     def read_now(self, ref: ImageRef) -> bytes:
         """As `read`, on the caller's thread."""
-        scheme = urlsplit(ref.uri).scheme
-        reader: Callable[[ImageRef], bytes] | None = {"kafka": self._from_kafka, "file": self._from_file}.get(scheme)
+        reader: Callable[[ImageRef], bytes] | None = {"kafka": self._from_kafka, "file": self._from_file}.get(_scheme(ref.uri))
         if reader is None:
             raise Unprocessable("unsupported_uri", f"{ref.uri}: kafka:// and file:// can be read here")
         return checked(reader(ref), ref)
@@ -110,7 +111,7 @@ class Images:
             consumer.close()
 
     def _from_file(self, ref: ImageRef) -> bytes:
-        path = Path(unquote(urlsplit(ref.uri).path)).resolve()
+        path = _path(ref.uri)
         if not any(path.is_relative_to(root) for root in self._roots):
             allowed = ", ".join(map(str, self._roots)) or "every allowed folder"
             raise Unprocessable("forbidden_path", f"{ref.uri} lies outside {allowed}")
@@ -119,9 +120,9 @@ class Images:
                 if os.fstat(file.fileno()).st_size != ref.bytes:
                     raise Unprocessable("sha256_mismatch", f"{ref.uri} has not {ref.bytes} bytes")
                 return file.read()
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise Unprocessable("image_gone", f"{ref.uri}: {error.strerror}") from error
         except OSError as error:
+            if error.errno in _NOT_THERE:
+                raise Unprocessable("image_gone", f"{ref.uri}: {error.strerror}") from error
             raise Unavailable(f"{ref.uri}: {error.strerror}") from error
 
     def _from_kafka(self, ref: ImageRef) -> bytes:
@@ -140,7 +141,7 @@ class Images:
 
     def _fetch(self, consumer: Consumer, place: TopicPartition, ref: ImageRef) -> bytes:
         consumer.assign([place])
-        deadline = time.monotonic() + self._timeout_s
+        deadline, unknown = time.monotonic() + self._timeout_s, False
         while (left_s := deadline - time.monotonic()) > 0:
             message = consumer.poll(left_s)
             if message is None:
@@ -149,11 +150,14 @@ class Images:
             if error is not None:
                 if error.code() in _GONE:
                     raise Unprocessable("image_gone", f"{ref.uri}: {error.str()}")
+                unknown = unknown or error.code() in _NO_TOPIC  # not at once: a broker that has just begun may not know it yet
                 continue
             value = message.value()
             if message.offset() != place.offset or value is None:
                 raise Unprocessable("image_gone", f"{ref.uri}: the next record there is {message.offset()}")
             return value if isinstance(value, bytes) else value.encode()
+        if unknown:
+            raise Unprocessable("image_gone", f"{ref.uri}: Kafka knows no such topic")
         raise Unavailable(f"{ref.uri}: no answer from Kafka in {self._timeout_s:.0f} s")
 
     def _consumer(self) -> Consumer:
@@ -175,6 +179,27 @@ class Images:
 
 
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._PARTITION_EOF, KafkaError._UNKNOWN_PARTITION)
+
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
+_NOT_THERE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def _scheme(uri: str) -> str:
+    """Empty where it is no address at all."""
+    try:
+        return urlsplit(uri).scheme
+    except ValueError:
+        return ""
+
+
+def _path(uri: str) -> Path:
+    """Where the file lies, links followed. Raises Unprocessable."""
+    try:
+        return Path(unquote(urlsplit(uri).path)).resolve()
+    except ValueError as error:  # a zero byte
+        raise Unprocessable("unsupported_uri", f"{uri!r}: {error}") from error
+    except (OSError, RuntimeError) as error:  # links in a circle, a name that is too long
+        raise Unprocessable("image_gone", f"{uri}: {error}") from error
 
 
 def opened(record: Received) -> tuple[Context, ImageRef, bytes | None]:

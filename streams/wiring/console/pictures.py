@@ -11,6 +11,7 @@ from streams.fates import Unavailable, Unprocessable
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.security import Rejected
 
+TIFF = "image/tiff"
 SHOWN = frozenset(("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif"))
 _KEPT = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
 _SIDE = 32
@@ -25,13 +26,15 @@ def image(ask: Ask) -> Response:
     trouble = ask.ports.kafka_trouble() if ref.uri.startswith("kafka:") else None
     if trouble is not None:  # to wait for it would keep the threads that others need
         raise Rejected(503, f"The image cannot be read now: Kafka does not answer: {trouble}")
+    kind = ref.content_type if ref.content_type in SHOWN else "application/octet-stream"
     try:
         data = ask.ports.read_image(ref)
+        if ref.content_type == TIFF:  # stations may send it, few browsers show it
+            data, kind = ask.ports.as_png(data), "image/png"
     except Unprocessable as error:
         raise Rejected(404, why_not(error.reason)) from error
     except Unavailable as error:
         raise Rejected(503, f"The image cannot be read now: {error}") from error
-    kind = ref.content_type if ref.content_type in SHOWN else "application/octet-stream"
     extra = {} if kind in SHOWN else {"Content-Disposition": "attachment"}
     return Response(data, media_type=kind, headers={**_KEPT, **extra})
 

@@ -227,15 +227,14 @@ class Embeddings(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """read_image raises Unprocessable (image_gone, ...) and Unavailable. threshold: (policy, model set, view) -> the score above
-    which that view is anomalous; None: there is none, or it is not known.
+    """read_image raises Unprocessable (image_gone, ...) and Unavailable. as_png: an image in another format; Unprocessable.
 
+    threshold: (policy, model set, view) -> the score above which that view is anomalous; None: there is none, or it is not known.
     fits: (policy, model set) -> why they can judge nothing together, and what only one of them knows.
     secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
     Kafka answers. provider: where people can log in without a password of ours; newcomer: the role of whom only it knows, None:
-    an admin adds them first. embeddings: None: they are kept nowhere. escapes: the bounds as
-    computed last. closing: set when the process ends, so that streams of
-    events end too.
+    an admin adds them first. embeddings: None: they are kept nowhere. escapes: the bounds as computed last. closing: set when
+    the process ends, so that streams of events end too.
     """
 
     questions: Questions
@@ -246,6 +245,7 @@ class Ports:
     model_sets: ModelSets
     fits: Callable[[str, str], tuple[Sequence[str], Sequence[str]]]
     read_image: Callable[[ImageRef], bytes]
+    as_png: Callable[[bytes], bytes]
     thumbnails: Thumbnails
     unknowns: Unknowns
     namings: Namings

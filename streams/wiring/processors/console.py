@@ -19,7 +19,7 @@ from typing import Self
 import structlog
 import uvicorn
 
-from streams.capture.image import thumbnail
+from streams.capture.image import as_png, thumbnail
 from streams.fates import Unavailable
 from streams.judgement.rules import mismatch, rules_of, unruled
 from streams.settings import Settings
@@ -169,6 +169,7 @@ class Console:
             fits=fits_with(self._questions),
             embeddings=self._embeddings,
             read_image=images.read_now,
+            as_png=as_png,
             thumbnails=Thumbnails(images.read_now, thumbnail),
             unknowns=Grouping(self._store, self._questions, threshold, clusters_in_child),
             namings=Namings(self._desk),

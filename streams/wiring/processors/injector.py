@@ -29,7 +29,7 @@ from streams.wiring.processors.gateway import NothingInForce
 
 log = structlog.get_logger("injector")
 Painter = Callable[[ChallengeDueV1, ChallengeScheduleV1 | None], Iterable[Capture]]
-_AWAY = (Unavailable, NothingInForce, OutboxError, KafkaRefused, KafkaUnreachable)
+_AWAY = (Unavailable, NothingInForce, OutboxError, KafkaRefused, KafkaUnreachable, TimeoutError)
 _AGAIN_S = 1.0
 _PAINTED_S = 0.5  # a painted set is long: production must not wait behind it
 _ANSWER_S = 60.0
@@ -113,15 +113,12 @@ class Injector:
 
     # --- the injector's threads ---------------------------------------------------------------------------------------
     def _follow(self) -> None:
-        for records in self._feed.records(self._stop):
+        for known in self._feed.states(self._stop):
             with self._lock:
-                for record in records:
-                    self._known.take(record)
-                waiting = dict(self._known.waiting)
-            self._begun &= waiting.keys()
-            if self._feed.ready.is_set():
-                for key, due in waiting.items():
-                    self._begin(key, due)
+                self._known = known
+            self._begun &= known.waiting.keys()
+            for key, due in known.waiting.items():
+                self._begin(key, due)
 
     def _begin(self, key: tuple[str, str], due: ChallengeDueV1) -> None:
         if key in self._begun or due.station not in self._stations or due.proof != "digital" or due.answer_by < self._clock():
@@ -178,7 +175,7 @@ class Injector:
         """Until the gateway has it on its disk, or the set's time is over."""
         while not self._stop.is_set():
             try:
-                self._capture(make()).result(_ANSWER_S)
+                self._wait_for(self._capture(make()))
                 return
             except Unprocessable as error:
                 log.error("a challenge part cannot be sent", station=due.station, set=due.set, part=name, error=str(error))
@@ -187,6 +184,16 @@ class Injector:
                 log.warning("a challenge part waits", station=due.station, set=due.set, part=name, error=str(error))
             if self._clock() > due.answer_by or self._stop.wait(_AGAIN_S):
                 return
+
+    def _wait_for(self, answer: Future[InspectionId]) -> None:
+        """Raises what the gateway says; TimeoutError where it has not begun with it: what is in its hands is waited for."""
+        while not self._stop.is_set():
+            try:
+                answer.result(_ANSWER_S)
+                return
+            except TimeoutError:
+                if answer.done() or answer.cancel():
+                    raise
 
 
 def _tell_bug(work: Future[None]) -> None:

@@ -6,12 +6,15 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from schemas.common import ImageRef
 from schemas.envelope import Received
 from schemas.evidence import AnnouncedV1
+from streams.capture.image import decode
 from streams.fates import Unavailable, Unprocessable
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import REBUILDING, Store
@@ -170,6 +173,21 @@ def test_only_references_of_the_database_are_opened_and_only_inside_the_store(tm
             assert browser.get("/inspection/image", id=part(0), view=wrong).status_code == 404
         assert asked == []
     images.close()
+
+
+def test_a_tiff_is_shown_as_png(tmp_path: Path) -> None:
+    pixels = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64)
+    ref = reference("kafka://capture.v1/0/1").model_copy(update={"content_type": "image/tiff"})
+    stored = {"data": bytes(cv2.imencode(".tiff", pixels)[1])}
+    with console(tmp_path, seen("S", ref), read_image=lambda _: stored["data"]) as desk:
+        browser = desk.logged_in("operator")
+        answer = browser.get("/inspection/image", id=part(0), view="v1")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        assert "content-disposition" not in answer.headers
+        assert np.array_equal(decode(answer.content), pixels)
+        stored["data"] = b"II*\0 no tiff"
+        broken = browser.get("/inspection/image", id=part(0), view="v1")
+        assert (broken.status_code, why_not("not_an_image") in broken.text) == (404, True)
 
 
 def test_an_image_that_no_browser_shows_is_a_download(tmp_path: Path) -> None:
