@@ -17,15 +17,17 @@ from typing import Any
 import numpy as np
 
 from streams.fates import Unavailable
-from streams.review.clusters import MOST, Cluster, Member, Unknown, clustered
+from streams.review.clusters import LEAST_MEMBERS, MOST, Cluster, Member, Unknown, clustered
 
 _WITHIN_S = 120.0
-_NICE = 10  # nobody waits for it as for a page
+_NICE = 5  # nobody waits for it as for a page
 
 
 def clusters_in_child(unknowns: Sequence[Unknown]) -> list[Cluster]:
     """As `clustered`. All embeddings have one width. Raises Unavailable where the process fails or takes too long."""
     newest = sorted(unknowns, key=lambda one: (-one.at_ms, one.inspection))[:MOST]
+    if len(newest) < 2 * LEAST_MEMBERS:
+        return []
     command = [sys.executable, "-m", "streams.wiring.clustering"]
     try:
         done = subprocess.run(command, input=_packed(newest), capture_output=True, timeout=_WITHIN_S, check=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +20,18 @@ from streams.wiring.adapters.database.ask_standing import Member
 from streams.wiring.adapters.embeddings.store import Known, Store
 
 log = structlog.get_logger("unknowns")
-_REST_S = 30.0  # at most so often, while people look
 _REMEMBERED = 4
 Threshold = Callable[[str | None, str | None, str], float | None]
 Make = Callable[[Sequence[Unknown]], Sequence[Cluster]]
+Taken = Callable[[], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """threshold: as in `Ports`."""
+
+    questions: Questions
+    threshold: Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +53,55 @@ class Groups:
     of: frozenset[str]
 
 
-class Grouping:
-    """threshold: as in `Ports`. make: gives the clusters. May be asked from any thread; every method raises Unavailable."""
+NOTHING = Groups(groups=(), alone=0, of=frozenset())
 
-    def __init__(self, store: Store, questions: Questions, threshold: Threshold, make: Make, rest_s: float = _REST_S) -> None:
-        self._store, self._questions, self._threshold, self._make, self._rest_s = store, questions, threshold, make, rest_s
-        self._made: deque[Groups] = deque(maxlen=_REMEMBERED)
-        self._made_at = float("-inf")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """rest_s: between two groupings, while people look. patience_s: how long whoever looks first waits for the first one."""
+
+    rest_s: float = 10.0
+    patience_s: float = 5.0
+
+
+class Grouping:
+    """about: what a part's strange region is measured with. make: gives the clusters. taken: parts whose naming is on its way.
+
+    May be asked from any thread; every method raises Unavailable.
+    """
+
+    def __init__(self, store: Store, about: About, taken: Taken, make: Make, pace: Pace = Pace()) -> None:
+        self._store, self._about, self._taken, self._make, self._pace = store, about, taken, make, pace
+        self._made: tuple[Groups, ...] = ()  # the newest first
+        self._tried_at = float("-inf")
         self._working = threading.Lock()
+        self._first = threading.Event()
 
     def now(self) -> tuple[Groups, bool]:
-        """(the newest clusters, whether newer ones are being made). Whoever asks first waits for them."""
-        known = self._store.unknown(MOST)
-        if not self._made:
-            with self._working:
-                if not self._made:
-                    self._group(known)
-        newest = self._made[-1]
-        stale = newest.of != frozenset(one.inspection for one in known)
-        if stale and time.monotonic() - self._made_at >= self._rest_s and self._working.acquire(blocking=False):
-            threading.Thread(target=self._again, args=(known,), name="grouping", daemon=True).start()
-        return newest, stale
+        """(the newest clusters, whether something has changed since and newer ones are being made)."""
+        known = self._unknown_now()
+        of = frozenset(one.inspection for one in known)
+        if self._newest().of != of and time.monotonic() - self._tried_at >= self._pace.rest_s:
+            if self._working.acquire(blocking=False):
+                threading.Thread(target=self._again, args=(known,), name="grouping", daemon=True).start()
+        if of and not self._made:
+            self._first.wait(self._pace.patience_s)
+        newest = self._newest()
+        return newest, newest.of != of
+
+    def _newest(self) -> Groups:
+        return self._made[0] if self._made else NOTHING
 
     def find(self, id: str) -> Grouped | None:
         """Also one of a little while ago, so that nobody loses what they are looking at."""
-        return next((one for made in reversed(self._made) for one in made.groups if one.cluster.id == id), None)
+        return next((one for made in self._made for one in made.groups if one.cluster.id == id), None)
 
     def still_unknown(self, inspections: Sequence[str]) -> frozenset[str]:
         return frozenset(one.inspection for one in self._store.of(inspections) if one.state == "unknown")
+
+    def _unknown_now(self) -> list[Known]:
+        taken = self._taken()
+        return [one for one in self._store.unknown(MOST) if one.inspection not in taken]
 
     def _again(self, known: Sequence[Known]) -> None:
         """In a thread; holds the lock."""
@@ -82,6 +110,7 @@ class Grouping:
         except Unavailable as error:
             log.warning("unknowns are not grouped now", error=str(error))
         finally:
+            self._tried_at = time.monotonic()
             self._working.release()
 
     def _group(self, known: Sequence[Known]) -> None:
@@ -92,12 +121,13 @@ class Grouping:
         grouped = sum(len(one.cluster.members) for one in groups)
         of = frozenset(one.inspection for one in known)
         order = sorted(groups, key=lambda one: (-len(one.cluster.members), -one.cluster.newest_ms, one.cluster.id))
-        self._made.append(Groups(groups=tuple(order), alone=len(of) - grouped, of=of))
-        self._made_at = time.monotonic()
+        made = Groups(groups=tuple(order), alone=len(of) - grouped, of=of)
+        self._made = (made, *self._made[: _REMEMBERED - 1])
+        self._first.set()
 
     def _of_heap(self, heap: tuple[str, str], views: Mapping[str, Known]) -> list[Grouped]:
         vectors = self._store.vectors([one.id for one in views.values()])
-        about = self._questions.members(list(views))
+        about = self._about.questions.members(list(views))
         unknowns = [
             self._unknown(one, vectors[one.id], about[one.inspection])
             for one in views.values()
@@ -120,7 +150,7 @@ class Grouping:
     def _size(self, view: str, member: Member) -> tuple[float, float] | None:
         """Of what lies above the threshold in the heat map; None: there is neither."""
         seen = member.views.get(view)
-        limit = self._threshold(member.policy, member.model_set, view)
+        limit = self._about.threshold(member.policy, member.model_set, view)
         if seen is None or seen.heat is None or limit is None:
             return None
         top, cells = seen.heat

@@ -43,7 +43,7 @@ from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import Reviews
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
-from streams.wiring.grouping import Grouping
+from streams.wiring.grouping import About, Grouping, Pace
 from streams.wiring.processors.console import Thresholds, fits_with
 from tests.helpers.database import fresh_engine, write
 from tests.helpers.evidence_log import T0_MS
@@ -141,10 +141,11 @@ def console(
         write(Store(engine), list(history(120) if records is None else records))
     desk_engine = open_desk(folder)
     questions, accounts, sessions = Questions(engine), Accounts(desk_engine), Sessions(desk_engine)
-    outgoing = Outgoing(desk_engine)
+    outgoing, namings = Outgoing(desk_engine), Namings(desk_engine)
     kept_engine = open_kept(folder)
     kept = EmbeddingStore(kept_engine)
     embeddings = Embeddings(kept)
+    about = About(questions=questions, threshold=Thresholds(questions))
     made: list[Desk] = []
     ports = Ports(
         questions=questions,
@@ -158,8 +159,8 @@ def console(
         read_image=read_image,
         as_png=as_png,
         thumbnails=Thumbnails(read_image, thumbnail),
-        unknowns=Grouping(kept, questions, Thresholds(questions), clustered, rest_s=0),
-        namings=Namings(desk_engine),
+        unknowns=Grouping(kept, about, namings.taken, clustered, Pace(rest_s=0, patience_s=60)),
+        namings=namings,
         threshold=Thresholds(questions),
         kafka_trouble=lambda: made[0].trouble,
         now=lambda: made[0].now,

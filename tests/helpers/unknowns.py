@@ -11,8 +11,8 @@ import numpy as np
 from schemas.common import ImageRef, digest
 from schemas.envelope import Received, Record
 from schemas.ids import inspection_id
-from schemas.model_set import ModelSetPointerV1
-from schemas.policy import PointerV1
+from schemas.model_set import ModelSetPointerV1, ModelSetV1
+from schemas.policy import PointerV1, PolicyV1
 from streams.review.clusters import borderline, to_look_at
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.desk.acts import keyed
@@ -28,7 +28,6 @@ from tests.helpers.wait import wait_until
 
 MODELS = model_set("anomaly", "classification")
 RULES = policy()
-LINES = ("plant/line-1/cam-1", "plant/line-2/cam-1")
 UNSURE = {"good": 0.4, "scratch": 0.3, "dent": 0.3}
 
 
@@ -45,45 +44,45 @@ class Plant:
         return [one for heap in self.heaps for one in heap]
 
 
-def part(n: int) -> str:
-    """On the two lines in turns."""
-    return str(inspection_id(LINES[n % 2], EPOCH, n))
+def part(n: int, site: str = "plant") -> str:
+    """On two lines in turns."""
+    return str(inspection_id(f"{site}/line-{1 + n % 2}/cam-1", EPOCH, n))
 
 
-def plant(*sizes: int, images: Sequence[ImageRef] = (), first: int = 0) -> Plant:
+def plant(*sizes: int, images: Sequence[ImageRef] = (), site: str = "plant", product: str = PRODUCT) -> Plant:
     """A kind for each size. images: of the parts, in their order."""
-    ids = [part(first + n) for n in range(sum(sizes))]
+    rules, models = RULES.model_copy(update={"product": product}), MODELS.model_copy(update={"product": product})
+    ids = [part(n, site) for n in range(sum(sizes))]
     vectors = [vector for kind, size in enumerate(sizes) for vector in heap(size, kind + 1)]
     ends = np.cumsum(sizes)
     heaps = tuple(tuple(ids[end - size : end]) for end, size in zip(ends, sizes, strict=True))
     refs = [images[n] if n < len(images) else image_ref(n) for n in range(len(ids))]
-    events = [event for n, one in enumerate(ids) for event in _seen(n, one, refs[n])]
-    log = log_of(events)
-    outputs, _ = play(log, Published(RULES, MODELS))
+    log = log_of([event for n, one in enumerate(ids) for event in _seen(n, one, refs[n], (rules, models))])
+    outputs, _ = play(log, Published(rules, models))
     verdicts = [record for record in outputs if record.topic == "verdict.v1"]
-    said = [appended(record, i, T0_MS + 1000 * i) for i, record in enumerate([*_in_force(), *verdicts])]
-    embedded = [embedding(one, vector, model_set=digest(MODELS)) for one, vector in zip(ids, vectors, strict=True)]
+    said = [appended(record, i, T0_MS + 1000 * i) for i, record in enumerate([*_in_force(rules, models), *verdicts])]
+    about = {"product": product, "model_set": digest(models), "policy": digest(rules)}
+    embedded = [embedding(one, vector, **about) for one, vector in zip(ids, vectors, strict=True)]
     return Plant(log=(*log, *said), embeddings=tuple(embedded), heaps=heaps)
 
 
-def _seen(n: int, inspection: str, image: ImageRef) -> list[tuple[float, Any]]:
+def _seen(n: int, inspection: str, image: ImageRef, by: tuple[PolicyV1, ModelSetV1]) -> list[tuple[float, Any]]:
     """Anomalous, with a strange corner, and of no class: `unknown_defect`."""
+    rules, models = by
     heat = np.zeros((32, 32))
     heat[4:10, 4:12] = 2.0
-    look = anomaly(inspection, MODELS, score=2.0, heat=heat).model_copy(update={"p_value": 0.01, "image": image})
-    kind = classification(inspection, MODELS, UNSURE).model_copy(update={"image": image})
-    return [(n, announced(inspection, RULES, MODELS, serial=f"U{n}")), (n + 0.1, look), (n + 0.2, kind)]
+    about = {"product": rules.product, "image": image}
+    look = anomaly(inspection, models, score=2.0, heat=heat).model_copy(update={"p_value": 0.01, **about})
+    kind = classification(inspection, models, UNSURE).model_copy(update=about)
+    return [(n, announced(inspection, rules, models, serial=f"U{n}", product=rules.product)), (n + 0.1, look), (n + 0.2, kind)]
 
 
-def _in_force() -> list[Record]:
+def _in_force(rules: PolicyV1, models: ModelSetV1) -> list[Record]:
     """The versions, and that they are in force."""
-    place, said = f"current/{PRODUCT}", {"who": "m.weber", "why": "first"}
-    both = (ModelSetPointerV1(digest=digest(MODELS), **said), PointerV1(digest=digest(RULES), **said))
-    return [
-        version(RULES),
-        version(MODELS),
-        *(keyed(one, id=f"{place}/{one.TYPE}", key=place, subject=place, at=NOW) for one in both),
-    ]
+    place, said = f"current/{rules.product}", {"who": "m.weber", "why": "first"}
+    both = (ModelSetPointerV1(digest=digest(models), **said), PointerV1(digest=digest(rules), **said))
+    pointers = [keyed(one, id=f"{place}/{one.TYPE}", key=place, subject=place, at=NOW) for one in both]
+    return [version(rules), version(models), *pointers]
 
 
 def settled(desk: Desk, found: Plant) -> Intake:
@@ -111,7 +110,8 @@ def answers(desk: Desk, cluster: str, out: Sequence[str] = ()) -> dict[str, str]
 
 
 def biggest(desk: Desk) -> str:
-    """Its digest."""
+    """Its digest, once the clusters are those of now."""
+    groups(desk)
     return str(desk.ports.unknowns.now()[0].groups[0].cluster.id)
 
 

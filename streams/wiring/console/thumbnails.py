@@ -39,7 +39,7 @@ def _nothing(*lines: str) -> Response:
     rows = "".join(f'<text x="112" y="{107 + 24 * n}">{line}</text>' for n, line in enumerate(lines))
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 224 224" width="224" height="224">'
-        '<rect width="224" height="224" fill="#e6ebf1"/><g fill="#3d4a5c" font-family="system-ui,sans-serif" font-size="20" '
+        '<rect width="224" height="224" fill="#56616e"/><g fill="#fff" font-family="system-ui,sans-serif" font-size="20" '
         f'text-anchor="middle">{rows}</g></svg>'
     )
     return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "no-store", **_SEALED})

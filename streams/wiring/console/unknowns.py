@@ -41,15 +41,14 @@ def show(ask: Ask) -> Response:
     groups, stale = ask.ports.unknowns.now()
     taken = ask.ports.namings.taken()
     free = [one for one in groups.groups if not any(member.inspection in taken for member in one.cluster.members)]
-    waits = len(taken & groups.of)
     return page(
         ask,
         "unknowns.html",
         cards=[(one, _examples(one)) for one in free[:MOST_CARDS]],
         more=max(0, len(free) - MOST_CARDS),
         alone=groups.alone,
-        stale=stale or len(free) < len(groups.groups),
-        waits=waits,
+        stale=stale,
+        waits=len(taken & ask.ports.unknowns.still_unknown(sorted(taken))),
         namings=[(one, _class_of(ask, one)) for one in ask.ports.namings.newest()],
         said=ask.asked("done"),
         may_name=_may(ask),

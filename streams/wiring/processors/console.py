@@ -54,7 +54,7 @@ from streams.wiring.console.reviews import REVIEWERS, Reviews
 from streams.wiring.console.users import link_to
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
-from streams.wiring.grouping import Grouping
+from streams.wiring.grouping import About, Grouping
 
 log = structlog.get_logger("console")
 _TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 15.0, 2.0
@@ -158,7 +158,8 @@ class Console:
             await asyncio.sleep(_BOUND_S)
 
     def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
-        accounts, threshold = Accounts(self._desk), Thresholds(self._questions)
+        accounts, namings, threshold = Accounts(self._desk), Namings(self._desk), Thresholds(self._questions)
+        about = About(questions=self._questions, threshold=threshold)
         return Ports(
             questions=self._questions,
             accounts=accounts,
@@ -171,8 +172,8 @@ class Console:
             read_image=images.read_now,
             as_png=as_png,
             thumbnails=Thumbnails(images.read_now, thumbnail),
-            unknowns=Grouping(self._store, self._questions, threshold, clusters_in_child),
-            namings=Namings(self._desk),
+            unknowns=Grouping(self._store, about, namings.taken, clusters_in_child),
+            namings=namings,
             threshold=threshold,
             kafka_trouble=lambda: reach.trouble,
             now=lambda: datetime.now(UTC),

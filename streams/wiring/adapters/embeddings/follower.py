@@ -45,9 +45,12 @@ class Follower:
 
     def _run(self) -> None:
         """What is away now is tried again; what cannot be is said, and tried again too: pages work without it."""
-        said = ""
+        said, loaded = "", False
         while not self._stop.is_set():
             try:
+                if not loaded:
+                    self._intake.load()
+                    loaded = True
                 self._follow()
             except (KafkaUnreachable, KafkaRefused, Unavailable) as error:
                 if str(error) != said:

@@ -48,6 +48,10 @@ class Intake:
         self._whole_at = float("-inf")
         self.read: dict[Place, int] = {}
 
+    def load(self) -> None:
+        """What the file holds, for whoever asks for similar parts. Raises Unavailable."""
+        self._embeddings.load()
+
     def begin(self, first: Mapping[Place, int], last: Mapping[Place, int]) -> dict[Place, int]:
         """Where to read from: where it was read to, else the first that is left. first, last: of each partition, last not in it.
 
@@ -55,7 +59,6 @@ class Intake:
         """
         self._waiting = Waiting(self._room)
         self._widths, self._stored = self._store.widths(), self._store.positions()
-        self._embeddings.load()
         self.read = {}
         for place, begin in first.items():
             wanted = self._stored.get(place, begin)
@@ -99,7 +102,7 @@ class Intake:
         keep, drop = self._waiting.settled(now, clock_us)
         done = [*(one for one, _ in keep), *drop]
         positions = self._waiting.positions(self.read, done)
-        if positions != self._stored:
+        if keep or positions != self._stored:
             self._embeddings.changed(self._store.keep(keep, positions))
             self._stored = positions
         self._waiting.forget(done)

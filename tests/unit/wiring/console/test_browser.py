@@ -19,6 +19,7 @@ from streams.wiring.console.web import application
 from tests.helpers.console import PASSWORD, Desk, console
 from tests.helpers.database import write
 from tests.helpers.history import history, part
+from tests.helpers.unknowns import biggest, plant, settled
 from tests.helpers.wait import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -39,6 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Desk
     """A console on loopback, and its address."""
     with console(tmp_path_factory.mktemp("console")) as desk, socket.create_server(("127.0.0.1", 0)) as listening:
         desk.user("admin", "chief")
+        settled(desk, plant(9, 7, site="zeta"))
         desk.follow()
         server = uvicorn.Server(uvicorn.Config(application(desk.ports), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -72,8 +74,9 @@ def faults(page: Page) -> list[str]:
     return [f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
 
 
-def test_no_page_has_a_fault_or_is_wider_than_a_tablet(page: Page) -> None:
-    for path in (*WANTED, f"/inspection?id={part(20)}", "/inspection?q=nothing"):
+def test_no_page_has_a_fault_or_is_wider_than_a_tablet(page: Page, served: tuple[str, Desk]) -> None:
+    cluster = f"/unknowns/cluster?id={biggest(served[1])}"
+    for path in (*WANTED, cluster, f"/inspection?id={part(20)}", "/inspection?q=nothing"):
         page.goto(path)
         assert faults(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= 820, path
@@ -190,3 +193,25 @@ def test_an_answer_that_the_console_did_not_get_is_not_taken_for_given(page: Pag
     assert part_of(page) == first
     press(page, "g")
     assert page.locator("#said").inner_text() == "Good: it passes."
+
+
+def test_a_cluster_is_named_and_that_undone_with_keys_alone(page: Page, served: tuple[str, Desk]) -> None:
+    page.goto("/unknowns")
+    page.locator("article a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/unknowns/cluster?id=*")
+    for choice in page.locator('input[type=radio][value="in"]').all():
+        choice.focus()
+        page.keyboard.press("Space")
+    page.locator("#new").focus()
+    page.keyboard.type("Rim chip")
+    page.keyboard.press("Tab")
+    page.keyboard.type("the same chip on both lines")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/unknowns?done=*")
+    expect(page.locator("main")).to_contain_text("9 parts are Rim chip now")
+    assert faults(page) == []
+    page.get_by_role("button", name="Undo Rim chip, 9 parts").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("Rim chip was taken back")
+    assert faults(page) == []

@@ -194,6 +194,16 @@ def test_it_waits_for_the_verdict_and_a_restart_reads_from_the_first_that_waits(
         assert sum(desk.kept.counts().values()) > 0
 
 
+def test_one_that_waits_does_not_keep_those_behind_it_from_being_kept(desk: Desk) -> None:
+    n, never = by_verdict(desk, "review")[0], "plant/line-1/cam-1:1-000000000001"
+    vector = heap(1, 1)[0]
+    intake = fed(desk, [embedding(never, vector)])
+    intake.take(log([embedding(part(n), vector)], first=1))
+    intake.turn()
+    assert len(desk.kept.of([part(n)])) == 1
+    assert desk.kept.positions() == {PLACE: 0}
+
+
 def test_a_part_that_never_gets_a_verdict_is_given_up_by_the_sinks_clock(desk: Desk) -> None:
     never = "plant/line-1/cam-1:1-000000000001"
     _, clock_us = desk.questions.standings([])
