@@ -87,7 +87,7 @@ class Sketches(Generic[Id]):
 
     def _make_room(self) -> None:
         if len(self.ids) > len(self._rows):
-            more = np.zeros((2 * len(self.ids), SKETCH), np.float32)
+            more = np.zeros((len(self.ids) + max(256, len(self.ids) // 4), SKETCH), np.float32)
             more[: len(self._rows)] = self._rows
             self._rows = more
 

@@ -20,7 +20,7 @@ from streams.wiring.adapters.embeddings.intake import Intake
 from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable, Reader, ends, starts
 
 log = structlog.get_logger("embeddings")
-_TURN_S, _AGAIN_S = 0.5, 5.0
+_TURN_S, _AGAIN_S, _LEAVE_S = 0.5, 5.0, 3.0
 _LITTLE = {"queued.max.messages.kbytes": 2 << 10, "max.partition.fetch.bytes": 1 << 20, "fetch.max.bytes": 2 << 20}
 
 
@@ -37,8 +37,9 @@ class Follower:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """A question to a Kafka that is away is not waited for."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_LEAVE_S)
 
     def positions(self) -> dict[tuple[str, int], int]:
         return dict(self._intake.read)

@@ -41,16 +41,15 @@ class Embeddings:
         self._store = store
         self._lock = threading.Lock()
         self._heaps: dict[Heap, Sketches[int]] = {}
-        self._heap_of: dict[int, Heap] = {}
 
     # ---------------------------------------------------------------- keeping up with the file
     def load(self) -> None:
         """All labelled ones anew."""
-        found = list(self._store.labelled())
+        heaps: dict[Heap, Sketches[int]] = {}
+        for id, trunk, product, sketch in self._store.labelled():
+            heaps.setdefault((trunk, product), Sketches()).put(id, sketch)
         with self._lock:
-            self._heaps, self._heap_of = {}, {}
-            for one in found:
-                self._put(one)
+            self._heaps = heaps
 
     def changed(self, ids: Sequence[int]) -> None:
         """These rows were added, changed or removed."""
@@ -62,13 +61,12 @@ class Embeddings:
                     self._put(there[id])
 
     def _put(self, one: Known) -> None:
-        heap = self._heap_of[one.id] = (one.trunk, one.product)
-        self._heaps.setdefault(heap, Sketches()).put(one.id, one.sketch)
+        self._heaps.setdefault((one.trunk, one.product), Sketches()).put(one.id, one.sketch)
 
     def _drop(self, id: int) -> None:
-        heap = self._heap_of.pop(id, None)
-        if heap is not None:
-            self._heaps[heap].remove(id)
+        for heap in self._heaps.values():
+            if id in heap:
+                heap.remove(id)
 
     # ---------------------------------------------------------------- asking
     def similar(self, inspection: str, view: str, n: int) -> Sequence[Similar]:
@@ -113,8 +111,9 @@ class Embeddings:
         mine = vectors.pop(one.id, None)
         if mine is None or not vectors:
             return []
-        rows = np.stack([unit(vector) for vector in vectors.values()])
-        return ordered([f"{id:020d}" for id in vectors], products(rows, unit(mine)), n)
+        rows = np.stack(list(vectors.values())).astype(np.float32)
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+        return ordered([f"{id:020d}" for id in vectors], products(rows, unit(mine)) / lengths, n)
 
 
 def _similar(known: Known, similarity: float) -> Similar:

@@ -5,6 +5,7 @@ A transaction holds rows and positions: after a crash they belong together. Ever
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -26,7 +27,7 @@ Place = tuple[str, int]  # topic, partition
 Half = NDArray[np.float16]
 Floats = NDArray[np.float32]
 _K, _V = KNOWN.c, VECTORS.c
-_MANY = 500
+_MANY, _MOST_AT_ONCE = 500, 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +108,12 @@ class Store:
         with reading(self._engine) as connection:
             return list(connection.execute(select(_K.inspection).distinct()).scalars())
 
-    def labelled(self) -> Iterator[Known]:
-        """Views that somebody has said something of."""
+    def labelled(self) -> Iterator[tuple[int, str, str, Floats]]:
+        """(id, trunk, product, sketch) of views that somebody has said something of; a few at a time in memory."""
+        query = select(_K.id, _K.trunk, _K.product, _K.sketch).where(_K.answer.is_not(None))
         with reading(self._engine) as connection:
-            for row in connection.execute(_columns(_K.answer.is_not(None)).execution_options(yield_per=1000)):
-                yield _known(row)
+            for row in connection.execute(query.execution_options(yield_per=500)):
+                yield row.id, sys.intern(row.trunk), sys.intern(row.product), np.frombuffer(row.sketch, np.float32)
 
     def unknown(self, most: int) -> list[Known]:
         """Views of parts that are unknown defects, the newest first."""
@@ -134,7 +136,7 @@ class Store:
         """As the trunk gave them. Those that are gone meanwhile are left out."""
         found: dict[int, Half] = {}
         with reading(self._engine) as connection:
-            for some in _portions(ids):
+            for some in _portions(ids, _MOST_AT_ONCE):
                 for id, vector in connection.execute(select(_V.id, _V.vector).where(_V.id.in_(some))):
                     found[id] = np.frombuffer(vector, np.float16)
         return found
@@ -193,5 +195,5 @@ def _known(row: Any) -> Known:
     return Known(**{name: getattr(row, name) for name in names}, sketch=found)
 
 
-def _portions(names: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    yield from (names[begin : begin + _MANY] for begin in range(0, len(names), _MANY))
+def _portions(names: Sequence[Any], size: int = _MANY) -> Iterator[Sequence[Any]]:
+    yield from (names[begin : begin + size] for begin in range(0, len(names), size))
