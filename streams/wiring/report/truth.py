@@ -62,7 +62,7 @@ class Escapes:
     was drawn with one probability, `betting` (review/escape_bound.py, one-sided) where there are several; no claim, so 0 and 1:
     `none` where nothing was answered, `unequal` where it is not known with which of several an answered pass was drawn.
     share: of bad parts among passes, each one found weighed by 1 / its probability (D. Horvitz, D. Thompson, J. Am. Stat. Assoc.
-    47 (1952) 663); None where nothing is claimed.
+    47 (1952) 663); None where nothing is claimed, or some wait for an answer.
     """
 
     product: str
@@ -161,7 +161,7 @@ def _escapes(product: str, rows: Sequence[Passes]) -> Escapes:
         waiting=n - answered,
         bad=bad,
         method=method,
-        share=value,
+        share=value if n == answered else None,
         low=low,
         high=high,
         claimed=method in ("clopper_pearson", "betting"),

@@ -91,6 +91,13 @@ def test_an_audit_with_several_probabilities_is_weighed_by_them() -> None:
     assert found.low < found.value < found.high == pytest.approx(escaped.high)
 
 
+def test_without_the_answers_that_are_pending_there_is_no_estimate() -> None:
+    drawn = [passes(0.1, n=900), passes(0.1, n=90, drawn=True, bad=False), passes(0.1, n=10, drawn=True)]
+    (escaped,) = escapes(drawn)
+    assert (escaped.share, escaped.waiting, escaped.claimed) == (None, 10, True)
+    assert rate([first("pass", 1000)], [], drawn, None).audited is None
+
+
 def test_the_weighed_interval_holds_the_truth() -> None:
     """1000 passes drawn with .1 and 200 with .5, 5 and 20 of them bad: the interval covers at least 95 % of 200 audits."""
     rng, covered = np.random.default_rng(5), 0
