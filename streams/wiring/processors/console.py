@@ -58,6 +58,7 @@ from streams.wiring.grouping import About, Grouping
 
 log = structlog.get_logger("console")
 _TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 15.0, 2.0
+_BOUND_SHARE = 0.02  # of a core, for the bounds on escapes
 _CACHE_KIB = 2 << 10  # of each connection: many threads ask, and each asks little
 _BREATH_S, _AWAY_S = 0.02, 5.0  # between two pages of many; while a database is away
 _SETTLED, _OVERLAP, _MOST = timedelta(hours=1), timedelta(seconds=10), 20_000
@@ -148,14 +149,23 @@ class Console:
             await asyncio.sleep(_TURN_S)
 
     async def _bound(self) -> None:
-        """The bounds on escapes, computed anew now and then; while the database is away they stay as they were."""
+        """The bounds on escapes, computed anew now and then; while the database is away they stay as they were.
+
+        The more parts and audits are kept, the seldomer: it may cost so much of a core and no more.
+        """
         self._escapes.export()
         while True:
-            try:
-                await asyncio.to_thread(self._escapes.refresh)
-            except Unavailable as error:
-                log.warning("the bounds on escapes are as they were", error=str(error))
-            await asyncio.sleep(_BOUND_S)
+            took_s = await asyncio.to_thread(self._bound_now)
+            await asyncio.sleep(max(_BOUND_S, took_s / _BOUND_SHARE))
+
+    def _bound_now(self) -> float:
+        """CPU seconds that it took."""
+        begin = time.thread_time()
+        try:
+            self._escapes.refresh()
+        except Unavailable as error:
+            log.warning("the bounds on escapes are as they were", error=str(error))
+        return time.thread_time() - begin
 
     def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
         accounts, namings, threshold = Accounts(self._desk), Namings(self._desk), Thresholds(self._questions)
