@@ -1,8 +1,9 @@
 """What an answer says on the bus: the label of the person, and the decision, where there is one. Pure; sends nothing.
 
-What becomes of a part: good passes. A defect gets what the policy says of its class; where the policy leaves that to a person
-(its rule says `review`, or has no rule for the class, or the kind has no name yet), the person chooses, and without a choice it
-is scrap: what nobody has ruled on is not delivered. The policy's word on what is unknown counts where it is one of the two.
+What becomes of a part: good passes. A defect gets what the policy says of its class, and of its size, where geometry decides and
+it was measured. Where the policy leaves it to a person (its rule says `review`, it has no rule for the class, the size is near a
+limit or nobody measured it, the kind has no name yet), the person chooses. Without a choice the class's own disposition counts,
+else the policy's word on what is unknown, where it is one of the two, else it is scrap: what nobody ruled on is not delivered.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from datetime import datetime
 from schemas.codec import SCHEMA_BASE, enveloped, record_of
 from schemas.common import Disposition, ImageRef, Purpose, digest
 from schemas.envelope import Envelope, Record
-from schemas.evidence import ReviewedV1
+from schemas.evidence import InstanceV1, ReviewedV1
 from schemas.ids import NAME_PATTERN, evidence_id
 from schemas.label import Answer, LabelledViewV1, LabelV1, Opinion, Shown
-from schemas.policy import PolicyV1
+from schemas.policy import ClassRuleV1, PolicyV1
 from schemas.taxonomy import RESERVED, ClassV1, TaxonomyV1
+from streams.judgement.facts import strictness
+from streams.judgement.severity import severity
 from streams.review.docket import Spoken, Stood
 
 CHOICES: tuple[Disposition, ...] = ("rework", "scrap")
 CONSOLE = "urn:verdictline:console"
+Measured = Mapping[str, Sequence[InstanceV1]]  # by view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,24 +61,52 @@ class Told:
     at: datetime
 
 
-def becomes(answer: Answer, label: str | None, policy: PolicyV1 | None, chosen: Disposition | None) -> Disposition | None:
+def becomes(
+    answer: Answer, label: str | None, policy: PolicyV1 | None, measured: Measured, chosen: Disposition | None
+) -> Disposition | None:
     """What the part gets; None: the answer decides nothing. chosen: rework or scrap, where the policy leaves it open."""
     if answer == "unsure":
         return None
     if answer == "good":
         return "pass"
-    ruled = rule(label, policy)
+    ruled = rule(label, policy, measured)
     if ruled is not None:
         return ruled
-    if chosen in CHOICES:
-        return chosen
+    return next((one for one in CHOICES if one == chosen), usual(label, policy))
+
+
+def rule(label: str | None, policy: PolicyV1 | None, measured: Measured) -> Disposition | None:
+    """What the policy says of a class of defects, with what was measured by view; None: it leaves that to a person."""
+    found = _of_class(label, policy)
+    if found is None or policy is None or label is None or found.disposition == "review":
+        return None
+    if policy.geometry is None or not found.geometry:
+        return found.disposition
+    sizes: list[Disposition] = [
+        severity(policy.geometry, tuple(instances), label, found.disposition, view).disposition
+        for view, instances in sorted(measured.items())
+        if instances
+    ]
+    worst = max(sizes, key=strictness) if sizes else "review"
+    return None if worst == "review" else worst
+
+
+def usual(label: str | None, policy: PolicyV1 | None) -> Disposition:
+    """Where nobody chose."""
+    found = _of_class(label, policy)
+    if found is not None and found.disposition in CHOICES:
+        return found.disposition
     return policy.unknown if policy is not None and policy.unknown in CHOICES else "scrap"
 
 
-def rule(label: str | None, policy: PolicyV1 | None) -> Disposition | None:
-    """What the policy says of a class of defects; None: it leaves that to a person."""
-    found = policy.classes.get(label) if policy is not None and label is not None else None
-    return found.disposition if found is not None and found.disposition != "review" else None
+def sized(label: str, policy: PolicyV1 | None) -> bool:
+    """Whether the size of such a defect decides."""
+    found = _of_class(label, policy)
+    return found is not None and found.geometry
+
+
+def _of_class(label: str | None, policy: PolicyV1 | None) -> ClassRuleV1 | None:
+    return policy.classes.get(label) if policy is not None and label is not None else None
 
 
 def first_taxonomy(product: str, classes: Sequence[str]) -> TaxonomyV1:

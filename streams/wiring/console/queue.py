@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from schemas.common import Disposition
 from schemas.label import Answer, Opinion
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
@@ -28,7 +27,7 @@ from streams.wiring.console.security import Rejected
 MOST_WHY, MOST_DIGITS = 2000, 9
 SCRIPTED = "x-part"
 OPINIONS: tuple[Opinion, ...] = get_args(Opinion)
-NEW, KEYS = "new", "123456789"
+NEW, KEYS, BY_SIZE = "new", "123456789", "by its size"
 MOST_LIKE = 4
 _FAULTS = {
     "closed": "This part was decided meanwhile. Nothing was changed.",
@@ -144,7 +143,7 @@ def _part(ask: Ask, held: Held) -> Shown:
     return Shown(
         held=held,
         pictures=tuple(map(_bare, views)) if held.blind else views,
-        classes=tuple(_classes(policy, taxonomy, shares)),
+        classes=tuple(_classes(policy, taxonomy, None if held.blind else ask.ports.reviews.measured(held.part), shares)),
         unnamed=tuple(_unnamed(policy)),
         p_value=None if held.blind else held.part.p_value,
         opinions=held.contested,
@@ -196,33 +195,33 @@ def _shares(found: Seen) -> dict[str, float]:
     return shares
 
 
-def _classes(policy: PolicyV1 | None, taxonomy: TaxonomyV1 | None, shares: Mapping[str, float]) -> list[Choice]:
-    """In the order of the taxonomy, so that a class keeps its key."""
+def _classes(
+    policy: PolicyV1 | None, taxonomy: TaxonomyV1 | None, measured: words.Measured | None, shares: Mapping[str, float]
+) -> list[Choice]:
+    """In the order of the taxonomy, so that a class keeps its key. measured: None in a blind look, which says no sizes."""
     active = [one for one in taxonomy.classes if one.state == "active"] if taxonomy is not None else []
     found = []
     for n, one in enumerate(active):
         key, share = KEYS[n] if n < len(KEYS) else "", shares.get(one.id)
-        fates = _fates(words.rule(one.id, policy), words.becomes("defect", one.id, policy, None))
+        fates = (BY_SIZE,) if measured is None and words.sized(one.id, policy) else _fates(one.id, policy, measured or {})
         for i, fate in enumerate(fates):
-            value = f"class:{one.id}:{fate}"
-            found.append(
-                Choice(key=key if i == 0 else "", value=value, name=one.name, fate=fate, share=share if i == 0 else None)
-            )
+            first = {"key": key, "share": share} if i == 0 else {"key": ""}
+            found.append(Choice(value=f"class:{one.id}:{fate}", name=one.name, fate=fate, **first))
     return found
 
 
 def _unnamed(policy: PolicyV1 | None) -> list[Choice]:
     """A kind of defect that nobody has named yet."""
-    fates = _fates(None, words.becomes("defect", None, policy, None))
-    return [
-        Choice(key="n" if i == 0 else "⇧ n", value=f"{NEW}:{fate}", name="New kind", fate=fate) for i, fate in enumerate(fates)
-    ]
+    pairs = zip(("n", "⇧ n"), _fates(None, policy, {}), strict=True)
+    return [Choice(key=key, value=f"{NEW}:{fate}", name="New kind", fate=fate) for key, fate in pairs]
 
 
-def _fates(ruled: Disposition | None, usual: Disposition | None) -> tuple[Disposition, ...]:
+def _fates(label: str | None, policy: PolicyV1 | None, measured: words.Measured) -> tuple[str, ...]:
     """Where the policy leaves it open: the usual one first, then the other."""
-    if ruled is not None or usual is None:
-        return (ruled,) if ruled is not None else ()
+    ruled = words.rule(label, policy, measured)
+    if ruled is not None:
+        return (ruled,)
+    usual = words.usual(label, policy)
     return (usual, *(one for one in words.CHOICES if one != usual))
 
 
@@ -241,7 +240,7 @@ def _form(ask: Ask) -> Form:
         opinion=opinion,
         answer=cast(Answer, answers[what]),
         label=label or None,
-        chosen=fate if fate in words.CHOICES else None,
+        chosen=next((one for one in words.CHOICES if one == fate), None),
         looked_ms=_number(form.get("looked_ms", "")),
         why=form.get("why", "")[:MOST_WHY],
     )

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from schemas.common import Disposition, ImageRef, digest
 from schemas.envelope import Record, to_millis
+from schemas.evidence import InstanceV1
 from schemas.label import Answer, Opinion, Role, Shown
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
@@ -264,7 +265,7 @@ class Reviews:
             role=role,
             answer=form.answer,
             label=form.label,
-            becomes=words.becomes(form.answer, form.label, policy, form.chosen),
+            becomes=words.becomes(form.answer, form.label, policy, self.measured(part), form.chosen),
             revision=form.revision,
             looked_ms=form.looked_ms or 0,
             why=form.why,
@@ -395,6 +396,11 @@ class Reviews:
             if seen.image is not None:
                 found.setdefault(seen.view, seen.image)
         return found
+
+    def measured(self, part: Any) -> dict[str, list[InstanceV1]]:
+        """View -> what segmentation found there."""
+        seen = self.versions.viewed(part.inspection, part.revision).observed
+        return {one.view: list(map(InstanceV1.model_validate, one.instances)) for one in seen if one.stage == "segmentation"}
 
     @staticmethod
     def _file(desk: Desk, found: Docket) -> None:

@@ -9,6 +9,7 @@ import pytest
 from schemas.policy import PolicyV1
 from streams.review.docket import Spoken, Stood
 from streams.review.words import Facts, Told, becomes, first_taxonomy, label_of, record_of_review, reviewed_of, withdrawal_of
+from tests.helpers.judgement import instance
 from tests.helpers.labels import IMAGE, NOW, SHA, STATION, part
 
 POLICY = PolicyV1(
@@ -47,13 +48,40 @@ def told(**changes: Any) -> Told:
     ],
 )
 def test_what_becomes_of_a_part(answer: Any, label: str | None, chosen: Any, fate: str | None) -> None:
-    assert becomes(answer, label, POLICY, chosen) == fate
+    assert becomes(answer, label, POLICY, {}, chosen) == fate
 
 
 def test_the_policys_word_on_the_unknown_counts_where_it_decides_and_without_a_policy_nothing_passes() -> None:
-    assert becomes("defect", None, POLICY.model_copy(update={"unknown": "rework"}), None) == "rework"
-    assert becomes("defect", None, POLICY.model_copy(update={"unknown": "pass"}), None) == "scrap"
-    assert becomes("defect", "scratch", None, None) == "scrap"
+    assert becomes("defect", None, POLICY.model_copy(update={"unknown": "rework"}), {}, None) == "rework"
+    assert becomes("defect", None, POLICY.model_copy(update={"unknown": "pass"}), {}, None) == "scrap"
+    assert becomes("defect", "scratch", None, {}, None) == "scrap"
+
+
+SIZED = PolicyV1.model_validate(
+    {
+        "product": "disc",
+        "title": "t",
+        "classes": {"scratch": {"threshold": 0.6, "disposition": "rework", "geometry": True}},
+        "geometry": {"mm_per_px": {"*": 0.1}, "rules": [{"measure": "length_mm", "at_least": 2, "disposition": "scrap"}]},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "chosen", "fate"),
+    [
+        ([1.0], None, "rework"),
+        ([1.0, 3.0], None, "scrap"),
+        ([3.0], "rework", "scrap"),  # the size has decided: nobody chooses
+        ([2.01], None, "rework"),  # near the limit: the class's own
+        ([2.01], "scrap", "scrap"),
+        ([], "scrap", "scrap"),  # nobody measured it
+        ([], None, "rework"),
+    ],
+)
+def test_where_geometry_decides_the_size_does_and_near_a_limit_the_person(lengths: list[float], chosen: Any, fate: str) -> None:
+    measured = {"v1": [instance(length, 0.1, label="scratch") for length in lengths]}
+    assert becomes("defect", "scratch", SIZED, measured, chosen) == fate
 
 
 def test_one_view_is_labelled_as_that_view_and_several_as_the_part() -> None:

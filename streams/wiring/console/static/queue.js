@@ -87,7 +87,7 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.target.matches("input:not([type=checkbox]), select, textarea")) return;
+    if (event.target.matches?.("input:not([type=checkbox]), select, textarea")) return;
     if (event.key === "h") return toggle("heat");
     if (event.key === "r") return toggle("boxes");
     if (event.key === "?") { const help = document.querySelector(".keys"); help.open = !help.open; return; }

@@ -128,8 +128,8 @@ def test_one_key_decides_one_takes_back_and_what_happened_is_said(page: Page) ->
     assert page.locator("#said").inner_text() == "Good: it passes."
     assert page.evaluate("document.activeElement.id") == "what"
     second = part_of(page)
-    press(page, "2")
-    assert page.locator("#said").inner_text() == "scratch: rework."
+    press(page, "1")
+    assert page.locator("#said").inner_text() == "dent: scrap."
     press(page, "z")
     assert part_of(page) == second
     assert page.locator("#said").inner_text() == "Taken back: here it is again."

@@ -10,6 +10,8 @@ import pytest
 from httpx2 import Response
 from sqlalchemy import text
 
+from schemas.common import digest
+from schemas.taxonomy import ClassV1, TaxonomyV1
 from streams.review.labels import Shelf, shelve
 from streams.wiring.adapters.database.connection import writing
 from tests.helpers.console import Browser, Desk, console
@@ -26,8 +28,8 @@ def test_one_answer_is_a_label_and_a_decision_and_brings_the_next_part(desk: Des
     page = ada.get("/queue")
     first = form(page.text)
     ahead = re.findall(r'class="ahead" data-src="([^"]+)"', page.text)
-    answer = press(ada, first, "class:scratch:rework", looked_ms="900")
-    assert said(answer) == "scratch: rework."
+    answer = press(ada, first, "class:dent:scrap", looked_ms="900")
+    assert said(answer) == "dent: scrap."
     second = form(answer.text)
     assert second["inspection"] != first["inspection"]
     assert ahead
@@ -36,15 +38,15 @@ def test_one_answer_is_a_label_and_a_decision_and_brings_the_next_part(desk: Des
     assert (label.inspection, label.answer, label.label, label.who, label.shown) == (
         first["inspection"],
         "defect",
-        "scratch",
+        "dent",
         "ada",
         "review",
     )
     assert (review.inspection, review.revision, review.disposition, review.label) == (
         first["inspection"],
         int(first["revision"]),
-        "rework",
-        "scratch",
+        "scrap",
+        "dent",
     )
     assert review.supersedes == "review"
     assert {record.topic for _, record in desk.outgoing.take(100)} == {"act.v1", "taxonomy.v1", "label.v1", "evidence.v1"}
@@ -281,3 +283,26 @@ def test_what_waits_is_said_while_kafka_is_away(desk: Desk, ada: Browser) -> Non
     answer = press(ada, look(ada), "good")
     assert f"{desk.outgoing.waiting()} records" in answer.text
     assert "nothing is lost" in answer.text
+
+
+def test_classes_are_those_in_force_and_where_the_policy_is_silent_the_person_chooses(desk: Desk, ada: Browser) -> None:
+    first = TaxonomyV1(product="disc", classes=tuple(ClassV1(id=id, name=id.title()) for id in ("dent", "pit")))
+    desk.ports.taxonomies.publish([first], who="chief", why="a test", now=desk.now)
+    page = ada.get("/queue").text
+    values = re.findall(r'value="(class:[^"]+)"', page)
+    assert values == ["class:dent:scrap", "class:pit:scrap", "class:pit:rework"]
+    assert said(press(ada, form(page), "class:pit:rework")) == "pit: rework."
+    (label,), (review,) = sent(desk)
+    assert (label.label, label.taxonomy, review.disposition) == ("pit", digest(first), "rework")
+    assert said(press(ada, look(ada), "class:scratch:rework")).startswith("There is no such class")
+
+
+def test_where_its_size_decides_the_page_says_what_was_measured_and_a_blind_one_does_not(desk: Desk, ada: Browser) -> None:
+    fates: set[tuple[bool, tuple[str, ...]]] = set()
+    page = ada.get("/queue").text
+    while fields := form(page):
+        values = re.findall(r'value="class:scratch:([^"]+)"', page)
+        fates.add(("Look without help" in page, tuple(values)))
+        page = ada.post("/queue/skip", fields, page="/lines", **SCRIPTED).text
+    assert {one for blind, one in fates if blind} == {("by its size",)}
+    assert {one for blind, one in fates if not blind} == {("rework",), ("scrap",), ("rework", "scrap")}
