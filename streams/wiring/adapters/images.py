@@ -141,7 +141,7 @@ class Images:
 
     def _fetch(self, consumer: Consumer, place: TopicPartition, ref: ImageRef) -> bytes:
         consumer.assign([place])
-        deadline, unknown = time.monotonic() + self._timeout_s, False
+        deadline = time.monotonic() + self._timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             message = consumer.poll(left_s)
             if message is None:
@@ -150,13 +150,13 @@ class Images:
             if error is not None:
                 if error.code() in _GONE:
                     raise Unprocessable("image_gone", f"{ref.uri}: {error.str()}")
-                unknown = unknown or error.code() in _NO_TOPIC  # not at once: a broker that has just begun may not know it yet
                 continue
             value = message.value()
             if message.offset() != place.offset or value is None:
                 raise Unprocessable("image_gone", f"{ref.uri}: the next record there is {message.offset()}")
             return value if isinstance(value, bytes) else value.encode()
-        if unknown:
+        known = consumer.list_topics(place.topic, timeout=self._timeout_s).topics[place.topic].error
+        if known is not None and known.code() in _NO_TOPIC:  # after all that waiting: no broker that has just begun
             raise Unprocessable("image_gone", f"{ref.uri}: Kafka knows no such topic")
         raise Unavailable(f"{ref.uri}: no answer from Kafka in {self._timeout_s:.0f} s")
 
