@@ -26,7 +26,8 @@ from schemas.policy import PolicyV1
 from streams.fates import Unavailable
 from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_open, ask_reviewers
 from streams.wiring.adapters.database import tables as t
-from streams.wiring.adapters.database.ask_monitors import Act, acts, baseline_states, model_sets, proofs
+from streams.wiring.adapters.database.ask_baselines import baselines_in_use
+from streams.wiring.adapters.database.ask_monitors import Act, acts, model_sets, proofs
 from streams.wiring.adapters.database.ask_parts import Count, Part, counts, part, part_of, time_of
 from streams.wiring.adapters.database.ask_standing import (
     Member,
@@ -157,7 +158,7 @@ class Questions:
                 counts=counts(connection, scope),
                 last_at=_last_verdicts(connection),
                 open_reviews=_open_reviews(connection),
-                baselines=baseline_states(connection, Scope()),
+                baselines=baselines_in_use(connection),
                 proofs=proofs(connection, Scope()),
             )
 
