@@ -18,7 +18,8 @@ class Settings(BaseSettings):
     database: where the sink keeps what happened: sqlite:///path or postgresql://user:password@host/name; None: a file in the
     state folder. database_days: for how long it keeps parts, their evidence and what people said of them (some 3 kB a part).
     console_host, console_port: where the console's pages are served (port 0: any free one); beyond loopback its cookies need
-    HTTPS. console_url: its address as people write it, where a proxy stands before it.
+    HTTPS. console_url: its address as people write it, where a proxy stands before it; console_proxies: addresses or networks of
+    such proxies, with commas between: from them alone X-Forwarded-For is believed, so that logins are limited by who tries.
     oidc_issuer, oidc_client, oidc_secret: an OpenID Connect provider at which people may log in; oidc_claim: of its ID token,
     that is their name here; oidc_newcomer: the role of whom no admin has added, None: they stay outside.
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     console_host: str = "127.0.0.1"
     console_port: int = Field(default=8750, ge=0, le=65535)
     console_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+$")
+    console_proxies: str = "127.0.0.1,::1"
     oidc_issuer: str | None = Field(default=None, pattern=r"^https?://.+")
     oidc_client: str = ""
     oidc_secret: SecretStr = SecretStr("")

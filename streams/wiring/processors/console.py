@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import structlog
 import uvicorn
@@ -109,17 +109,7 @@ class Console:
             stack.enter_context(Following(feed, ports.reviews, Dockets(self._desk), keep))
             self._closing = ports.closing
             self._welcome(ports)
-            config = uvicorn.Config(
-                application(ports),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_LEAVE_S,
-                limit_concurrency=500,
-                h11_max_incomplete_event_size=32 << 10,
-                proxy_headers=self._settings.console_url is not None,
-            )
-            self._server = Server(config)
+            self._server = Server(server_config(application(ports), self._settings))
             beside = [asyncio.create_task(one) for one in (self._turn(), self._bound(), _settle(ports))]
             try:
                 await self._server.serve(sockets=[self._socket])
@@ -293,6 +283,21 @@ def fits_with(questions: Questions) -> Callable[[str, str], tuple[Sequence[str],
         return (["the policy in force is not in the database yet"], []) if pair is None else (mismatch(*pair), unruled(*pair))
 
     return fits
+
+
+def server_config(served: Any, settings: Settings) -> uvicorn.Config:
+    """served: the application. Where it comes from is taken from a proxy's word only behind one that the settings name."""
+    return uvicorn.Config(
+        served,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LEAVE_S,
+        limit_concurrency=500,
+        h11_max_incomplete_event_size=32 << 10,
+        proxy_headers=settings.console_url is not None,
+        forwarded_allow_ips=settings.console_proxies,
+    )
 
 
 def _provider(settings: Settings) -> Provider | None:
