@@ -20,10 +20,10 @@ def names(group: list[tuple[str, Path]]) -> list[str]:
 def test_consecutive_names_make_a_part_and_the_last_may_be_incomplete(tmp_path: Path) -> None:
     for name in ("b.png", "a.PNG", "c.png", ".hidden.png", "note.txt"):
         (tmp_path / name).write_bytes(b"x")
-    assert [names(g) for g in groups(tmp_path, 2, PNG)] == [["v1=a.PNG", "v2=b.png"], ["v1=c.png"]]
+    assert [names(g) for g in groups(tmp_path, ("v1", "v2"), PNG)] == [["v1=a.PNG", "v2=b.png"], ["v1=c.png"]]
     assert [path.name for path in strangers(tmp_path, PNG)] == ["note.txt"]
     with pytest.raises(ValueError, match="is no folder"):
-        groups(tmp_path / "b.png", 1, PNG)
+        groups(tmp_path / "b.png", ("v1",), PNG)
 
 
 class Script(threading.Event):
@@ -60,7 +60,7 @@ def test_a_file_is_taken_when_it_has_stopped_growing_and_only_once(tmp_path: Pat
         grow()
 
     script = Script(grow, grow_beside_another, grow, grow, lambda: late.rename(tmp_path / "3-late.png"), lambda: None)
-    for group in arriving(tmp_path, 1, PNG, script, 0.01):
+    for group in arriving(tmp_path, ("v1",), PNG, script, 0.01):
         taken += names(group)
     assert taken == ["v1=2-whole.png", "v1=1-grows.png", "v1=3-late.png"]
     assert at_growth == [[], [], [], ["v1=2-whole.png"]]
@@ -69,5 +69,5 @@ def test_a_file_is_taken_when_it_has_stopped_growing_and_only_once(tmp_path: Pat
 def test_when_it_is_stopped_an_incomplete_part_comes_too(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / f"{name}.png").write_bytes(b"x")
-    parts = [names(group) for group in arriving(tmp_path, 2, PNG, Script(lambda: None), 0.01)]
-    assert parts == [["v1=a.png", "v2=b.png"], ["v1=c.png"]]
+    parts = [names(group) for group in arriving(tmp_path, ("top", "side"), PNG, Script(lambda: None), 0.01)]
+    assert parts == [["top=a.png", "side=b.png"], ["top=c.png"]]

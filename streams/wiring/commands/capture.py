@@ -63,7 +63,10 @@ def capture(
     folder: Annotated[Path, typer.Argument(help="Folder of PNG, JPEG, BMP or TIFF files; taken in the order of their names.")],
     station: Annotated[str, typer.Option(help="SITE/LINE/STATION.")],
     product: Annotated[str, typer.Option(help="Its policy and models must be in force.")],
-    views: Annotated[int, typer.Option(min=1, max=100, help="Files that make one part.")] = 1,
+    views: Annotated[int, typer.Option(min=1, max=100, help="Files that make one part: views v1, v2, ...")] = 1,
+    view: Annotated[
+        list[str] | None, typer.Option(help="Name of a view, one for each file of a part; instead of --views.")
+    ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Parts a second; as fast as they are taken without.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and take files that arrive, until Ctrl-C.")] = False,
     state: Annotated[Path | None, typer.Option(help="Folder that keeps the outbox.")] = None,
@@ -76,13 +79,14 @@ def capture(
     wait_s: Annotated[float, typer.Option(min=0, help="Longest wait for Kafka at the end, and for room in the outbox.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as one line of JSON.")] = False,
 ) -> None:
-    """Hand a folder's images to the gateway: one part for every N files."""
+    """Hand a folder's images to the gateway: one part for every N files. Models and policy know views by their names."""
+    names = tuple(view or (f"v{number}" for number in range(1, views + 1)))
     try:
         settings = Settings() if state is None else Settings(state=state)
         of = _Station(
             station=station_path(station),
             product=product,
-            views=views,
+            views=len(names),
             lot=lot,
             tool=tool,
             purpose=_purpose(purpose),
@@ -90,9 +94,9 @@ def capture(
             stays=follow,
         )
         batches = (
-            arriving(folder, views, IMAGE_EXTENSIONS, _stopper(), _LOOK_S)
+            arriving(folder, names, IMAGE_EXTENSIONS, _stopper(), _LOOK_S)
             if follow
-            else iter(groups(folder, views, IMAGE_EXTENSIONS))
+            else iter(groups(folder, names, IMAGE_EXTENSIONS))
         )
         told, left = _run(batches, of, settings, rate, wait_s)
         for path in () if follow else strangers(folder, IMAGE_EXTENSIONS):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 Group = list[tuple[str, Path]]  # (view, file)
 _Look = tuple[int, int]  # bytes, time of the last change
 
 
-def groups(folder: Path, views: int, extensions: Collection[str]) -> list[Group]:
-    """What is there now; an incomplete last group comes too. Raises ValueError where there is no folder or no image in it."""
+def groups(folder: Path, views: Sequence[str], extensions: Collection[str]) -> list[Group]:
+    """What is there now; an incomplete last group comes too. views: their names, in the order of the files.
+
+    Raises ValueError where there is no folder or no image in it.
+    """
     files = _files(folder, extensions)
     if not files:
         raise ValueError(f"no image in {folder}: {', '.join(sorted(extensions))} are looked for")
-    return [_named(files[first : first + views]) for first in range(0, len(files), views)]
+    return [_named(files[first : first + len(views)], views) for first in range(0, len(files), len(views))]
 
 
 def strangers(folder: Path, extensions: Collection[str]) -> list[Path]:
@@ -24,7 +27,9 @@ def strangers(folder: Path, extensions: Collection[str]) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p not in known and not p.name.startswith(".") and p.is_file())
 
 
-def arriving(folder: Path, views: int, extensions: Collection[str], stop: threading.Event, look_s: float) -> Iterator[Group]:
+def arriving(
+    folder: Path, views: Sequence[str], extensions: Collection[str], stop: threading.Event, look_s: float
+) -> Iterator[Group]:
     """What is there, then what arrives, until `stop`; then an incomplete last group.
 
     A file is taken when two looks, `look_s` apart, find it unchanged and not empty, or when `stop` is set. Raises ValueError.
@@ -39,9 +44,9 @@ def arriving(folder: Path, views: int, extensions: Collection[str], stop: thread
         seen.update(settled)
         waiting += settled
         before = now
-        while len(waiting) >= views or (last and waiting):
-            yield _named(waiting[:views])
-            del waiting[:views]
+        while len(waiting) >= len(views) or (last and waiting):
+            yield _named(waiting[: len(views)], views)
+            del waiting[: len(views)]
         if last:
             return
         stop.wait(look_s)
@@ -61,5 +66,5 @@ def _look(path: Path) -> _Look | None:
     return (found.st_size, found.st_mtime_ns) if found.st_size else None
 
 
-def _named(files: list[Path]) -> Group:
-    return [(f"v{number}", path) for number, path in enumerate(files, 1)]
+def _named(files: Sequence[Path], views: Sequence[str]) -> Group:
+    return list(zip(views, files, strict=False))
