@@ -136,7 +136,7 @@ def test_what_cannot_be_tried_is_said(folder: Path, tmp_path: Path) -> None:
     broken = folder / "broken.yaml"
     broken.write_text("product: disc\ntitle: t\nclases: {}\n")
     assert "there is no such field" in try_(str(broken)).output
-    unfit = policy_file(folder, {"classes": {}, "geometry": None, "title": "unfit"})
+    unfit = policy_file(folder, {"anomaly": None, "title": "unfit"})
     assert "the policy does not fit the models" in try_(unfit, *ALL).output
     (folder / "verdictline.db").rename(folder / "gone.db")
     missing = try_(file, *ALL)
