@@ -11,6 +11,7 @@ from schemas.ids import parse_inspection
 from schemas.topics import TOPIC_OF
 
 SCHEMA_BASE = "urn:verdictline:schema:"
+REGISTRY, CONSOLE = "urn:verdictline:registry", "urn:verdictline:console"
 
 
 def record_of(message: Message, *, id: str, station: str, subject: str, time: datetime | None = None) -> Record:
@@ -27,6 +28,20 @@ def record_of(message: Message, *, id: str, station: str, subject: str, time: da
         time=time,
         sequence=sequence,
         partitionkey=station,
+        dataschema=SCHEMA_BASE + message.TYPE,
+    )
+    return enveloped(envelope, message.json_bytes())
+
+
+def keyed(message: Message, *, id: str, key: str, subject: str, time: datetime | None, source: str = REGISTRY) -> Record:
+    """A JSON message of a topic that no station keys: a version, pointer, state or act."""
+    envelope = Envelope(
+        id=id,
+        source=source,
+        type=message.TYPE,
+        subject=subject,
+        time=time,
+        partitionkey=key,
         dataschema=SCHEMA_BASE + message.TYPE,
     )
     return enveloped(envelope, message.json_bytes())

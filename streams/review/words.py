@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from schemas.codec import SCHEMA_BASE, enveloped, record_of
+from schemas.codec import CONSOLE, keyed, record_of
 from schemas.common import Disposition, ImageRef, Purpose, digest
-from schemas.envelope import Envelope, Record
+from schemas.envelope import Record
 from schemas.evidence import InstanceV1, ReviewedV1
 from schemas.ids import NAME_PATTERN, evidence_id
 from schemas.label import Answer, LabelledViewV1, LabelV1, Opinion, Shown
@@ -26,7 +26,6 @@ from streams.judgement.severity import severity
 from streams.review.docket import Spoken, Stood
 
 CHOICES: tuple[Disposition, ...] = ("rework", "scrap")
-CONSOLE = "urn:verdictline:console"
 Measured = Mapping[str, Sequence[InstanceV1]]  # by view
 
 
@@ -190,16 +189,7 @@ def record_of_label(label: LabelV1) -> Record:
 def record_of_taxonomy(taxonomy: TaxonomyV1, at: datetime) -> Record:
     """A version under its digest: nothing is put in force by it."""
     key = digest(taxonomy)
-    envelope = Envelope(
-        id=key,
-        source=CONSOLE,
-        type=taxonomy.TYPE,
-        subject=f"current/{taxonomy.product}",
-        time=at,
-        partitionkey=key,
-        dataschema=SCHEMA_BASE + taxonomy.TYPE,
-    )
-    return enveloped(envelope, taxonomy.json_bytes())
+    return keyed(taxonomy, id=key, key=key, subject=f"current/{taxonomy.product}", time=at, source=CONSOLE)
 
 
 def record_of_review(review: ReviewedV1, at: datetime) -> Record:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from schemas.codec import record_of
+from schemas.codec import CONSOLE, keyed, record_of
 from schemas.common import digest
 from schemas.envelope import Received, Record
 from schemas.evidence import ChallengeStampV1
@@ -18,7 +18,6 @@ from schemas.taxonomy import ClassProposalV1
 from schemas.verdict import VerdictV1
 from streams.review.changes import added, first, split
 from streams.wiring.adapters.database.store import Store
-from streams.wiring.adapters.desk.acts import keyed
 from tests.helpers.console import Desk
 from tests.helpers.database import write
 from tests.helpers.evidence_log import T0_MS, appended
@@ -46,7 +45,7 @@ def pointers() -> list[Record]:
     """The model set and the policy of the history are in force: classes good, scratch, dent."""
     place, said = f"current/{PRODUCT}", {"who": "m.weber", "why": "first"}
     both = (ModelSetPointerV1(digest=digest(MODELS), **said), PointerV1(digest=digest(RULES), **said))
-    return [keyed(one, id=f"{place}/{one.TYPE}", key=place, subject=place, at=NOW) for one in both]
+    return [keyed(one, id=f"{place}/{one.TYPE}", key=place, subject=place, time=NOW, source=CONSOLE) for one in both]
 
 
 def label(n: int, **changes: Any) -> LabelV1:
@@ -74,7 +73,7 @@ def proposal(version: str, **changes: Any) -> ClassProposalV1:
 
 
 def proposed(said: ClassProposalV1) -> Record:
-    return keyed(said, id=said.id, key=f"proposal/{said.id}", subject=f"current/{said.product}", at=NOW)
+    return keyed(said, id=said.id, key=f"proposal/{said.id}", subject=f"current/{said.product}", time=NOW, source=CONSOLE)
 
 
 def received(records: Sequence[Record]) -> tuple[Received, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.codec import record_of
+from schemas.codec import keyed, record_of
 from schemas.common import Message, digest
 from schemas.envelope import Received, Record, from_millis
 from schemas.ids import inspection_id
@@ -16,7 +16,6 @@ from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.topics import TOPICS
 from schemas.verdict import VerdictV1
-from streams.wiring.adapters.registry import keyed
 from tests.helpers.evidence_log import T0_MS, Published, appended, log_of, play
 from tests.helpers.judgement import (
     CLASSES,

@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 from schemas.act import ActV1
 from schemas.baseline import BaselinePointerV1, BaselineStateV1
 from schemas.challenge import ChallengeResultV1, DetectionLimitV1, StationProofV1, SuspectWindowV1
-from schemas.codec import record_of
+from schemas.codec import keyed, record_of
 from schemas.common import Message, digest
 from schemas.drift import DriftEventV1
 from schemas.envelope import Received, rfc3339
 from schemas.label import LabelV1
 from schemas.verdict import VerdictV1
-from streams.wiring.adapters.registry import keyed
 from streams.workbench.shift import PRODUCTS, policy
 from tests.helpers.evidence_log import appended
 

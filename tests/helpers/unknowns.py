@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.codec import CONSOLE, keyed
 from schemas.common import ImageRef, digest
 from schemas.envelope import Received, Record
 from schemas.ids import inspection_id
@@ -15,7 +16,6 @@ from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from streams.review.clusters import borderline, to_look_at
 from streams.wiring.adapters.database.store import Store
-from streams.wiring.adapters.desk.acts import keyed
 from streams.wiring.adapters.embeddings.intake import Intake
 from tests.helpers.console import Browser, Desk
 from tests.helpers.database import write
@@ -81,7 +81,7 @@ def _in_force(rules: PolicyV1, models: ModelSetV1) -> list[Record]:
     """The versions, and that they are in force."""
     place, said = f"current/{rules.product}", {"who": "m.weber", "why": "first"}
     both = (ModelSetPointerV1(digest=digest(models), **said), PointerV1(digest=digest(rules), **said))
-    pointers = [keyed(one, id=f"{place}/{one.TYPE}", key=place, subject=place, at=NOW) for one in both]
+    pointers = [keyed(one, id=f"{place}/{one.TYPE}", key=place, subject=place, time=NOW, source=CONSOLE) for one in both]
     return [version(rules), version(models), *pointers]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from schemas.codec import record_of
+from schemas.codec import keyed, record_of
 from schemas.common import Message, digest
 from schemas.evidence import AnomalyV1
 from schemas.label import LabelledViewV1, LabelV1
@@ -29,7 +29,6 @@ from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.kafka import Writer, read_all
 from streams.wiring.adapters.model_store import ModelStore
-from streams.wiring.adapters.registry import keyed
 from streams.wiring.adapters.shelf import where_of
 from streams.wiring.adapters.topics import apply_topics
 from streams.wiring.commands.fit import put_in_force

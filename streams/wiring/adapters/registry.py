@@ -17,9 +17,9 @@ from typing import Any, Protocol, Self
 from confluent_kafka import KafkaException, TopicPartition
 
 from schemas.act import ActV1
-from schemas.codec import SCHEMA_BASE, enveloped
+from schemas.codec import keyed
 from schemas.common import Message, digest
-from schemas.envelope import ContractError, Envelope, Received, Record, rfc3339
+from schemas.envelope import ContractError, Received, Record, rfc3339
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from schemas.topics import ACT
@@ -28,7 +28,6 @@ from streams.wiring.adapters.kafka import KafkaRefused, KafkaUnreachable, Reader
 from streams.wiring.adapters.shelf import P, Shelf, V, model_sets, policies, where_of
 
 LOG = logging.getLogger(__name__)
-SOURCE = "urn:verdictline:registry"
 _WAKE_S = 0.25
 _AGAIN_S = 1.0
 OF_A_BASELINE = ("baseline_in_force", "baseline_retired")
@@ -291,17 +290,3 @@ class Registry:
                 self._at.update({name: offset for (name, _), offset in reader.at.items()})
                 self._complete = self._complete or all(self._at[name] >= end for name, end in first_end.items())
                 self._changed.notify_all()
-
-
-def keyed(message: Message, *, id: str, key: str, subject: str, time: datetime | None) -> Record:
-    """The record of a version, pointer, state or act."""
-    envelope = Envelope(
-        id=id,
-        source=SOURCE,
-        type=message.TYPE,
-        subject=subject,
-        time=time,
-        partitionkey=key,
-        dataschema=SCHEMA_BASE + message.TYPE,
-    )
-    return enveloped(envelope, message.json_bytes())

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.act import ActV1
-from schemas.codec import Reader, record_of
+from schemas.codec import Reader, keyed, record_of
 from schemas.common import Message, digest
 from schemas.envelope import ContractError, Received, rfc3339
 from schemas.spc import LimitsActV1, LimitsV1, PlanV1, SignalV1, StageBreakV1, SubgroupV1
 from schemas.topics import SPC
 from streams.wiring.adapters.kafka import Writer, read_all
-from streams.wiring.adapters.registry import keyed
 
 LOG = logging.getLogger(__name__)
 Line = tuple[str, str]  # station, product

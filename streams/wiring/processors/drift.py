@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args
 import structlog
 
 from schemas.baseline import BaselineStateV1, BaselineV1
-from schemas.codec import Reader, record_of
+from schemas.codec import Reader, keyed, record_of
 from schemas.common import BaselineState, Message, digest
 from schemas.drift import DriftEventV1, DriftSummaryV1
 from schemas.envelope import ContractError, Received, Record
@@ -44,7 +44,6 @@ from streams.settings import Settings
 from streams.wiring.adapters.baseline_registry import BaselineRegistry
 from streams.wiring.adapters.baselines import BaselineEntry
 from streams.wiring.adapters.kafka import partitions
-from streams.wiring.adapters.registry import keyed
 from streams.wiring.engines.tables import State, Tables, TablesConfig
 
 log = structlog.get_logger("drift")

@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from schemas.codec import keyed
 from schemas.common import digest
 from schemas.envelope import Received, Record
 from streams.wiring.adapters.database.connection import database_url, open_engine, reading
@@ -26,7 +27,6 @@ from streams.wiring.adapters.database.rows import rows_of
 from streams.wiring.adapters.database.sizes import sizes
 from streams.wiring.adapters.database.store import Store, Write
 from streams.wiring.adapters.kafka import Writer
-from streams.wiring.adapters.registry import keyed
 from streams.wiring.adapters.topics import apply_topics
 from streams.wiring.commands.policy_file import dump_policy
 from streams.workbench.kafka import EmbeddedKafka

@@ -7,13 +7,13 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from schemas.baseline import BaselinePointerV1, BaselineStateV1
+from schemas.codec import CONSOLE, keyed
 from schemas.common import Message
 from schemas.drift import ScoreStreamV1
 from schemas.ids import Digest
 from streams.wiring.adapters.database.ask_baselines import baselines_in_use
 from streams.wiring.adapters.database.connection import reading
 from streams.wiring.adapters.database.store import Store
-from streams.wiring.adapters.desk.acts import keyed
 from tests.helpers.classes import pointers
 from tests.helpers.database import write
 from tests.helpers.evidence_log import T0_MS, appended
@@ -45,7 +45,7 @@ def states(engine: Engine) -> dict[tuple[str, bool], str]:
 
 
 def put(engine: Engine, *said: Message) -> None:
-    records = [keyed(one, id=f"{n}", key=f"x/{n}", subject="x", at=NOW) for n, one in enumerate(said)]
+    records = [keyed(one, id=f"{n}", key=f"x/{n}", subject="x", time=NOW, source=CONSOLE) for n, one in enumerate(said)]
     write(Store(engine), [appended(record, 500 + n, T0_MS) for n, record in enumerate(records)])
 
 

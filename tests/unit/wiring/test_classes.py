@@ -14,7 +14,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from schemas.act import ActV1
-from schemas.codec import record_of
+from schemas.codec import CONSOLE, keyed, record_of
 from schemas.common import digest
 from schemas.envelope import Received, Record
 from schemas.taxonomy import ClassProposalV1, ClassV1, TaxonomyActV1, TaxonomyPointerV1, TaxonomyV1
@@ -24,7 +24,6 @@ from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.connection import writing
 from streams.wiring.adapters.database.migrate import VERSIONS, migrate, schema
 from streams.wiring.adapters.database.store import Store
-from streams.wiring.adapters.desk.acts import keyed
 from streams.wiring.adapters.desk.opening import open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.taxonomies import Stale, Taxonomies
@@ -64,7 +63,7 @@ def sent(desk: Engine) -> list[Received]:
 
 
 def proposed(said: ClassProposalV1) -> Record:
-    return keyed(said, id=said.id, key=f"proposal/{said.id}", subject="current/disc", at=NOW)
+    return keyed(said, id=said.id, key=f"proposal/{said.id}", subject="current/disc", time=NOW, source=CONSOLE)
 
 
 def test_what_is_put_in_force_is_what_is_asked_for(engine: Engine, desk: Engine) -> None:

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.act import ActV1
-from schemas.codec import SCHEMA_BASE, enveloped
+from schemas.codec import CONSOLE, keyed
 from schemas.common import Message, canonical
-from schemas.envelope import Envelope, Record, rfc3339
+from schemas.envelope import Record, rfc3339
 
 Kind = Literal["user_added", "user_role", "user_password", "user_disabled", "user_enabled"]
-SOURCE = "urn:verdictline:console"
 
 
 def user_act(kind: Kind, name: str, role: str, disabled: bool, *, who: str, why: str, at: datetime) -> Record:
@@ -22,27 +21,16 @@ def user_act(kind: Kind, name: str, role: str, disabled: bool, *, who: str, why:
 
 
 def act_record(act: ActV1) -> Record:
-    return keyed(act, id=f"{act.where}/{act.act}/{rfc3339(act.at)}/act", key=act.where, subject=act.where, at=act.at)
+    return keyed(
+        act, id=f"{act.where}/{act.act}/{rfc3339(act.at)}/act", key=act.where, subject=act.where, time=act.at, source=CONSOLE
+    )
 
 
 def in_force(version: Message, pointer: Message, act: ActV1) -> list[Record]:
     """A version, the pointer that names it, and the act, in the order in which they have to arrive. act.where: the pointer."""
     once = f"{act.where}/{act.digest}/{rfc3339(act.at)}"
     return [
-        keyed(version, id=act.digest, key=act.digest, subject=act.where, at=act.at),
-        keyed(pointer, id=once, key=act.where, subject=act.where, at=act.at),
-        keyed(act, id=f"{once}/act", key=act.where, subject=act.where, at=act.at),
+        keyed(version, id=act.digest, key=act.digest, subject=act.where, time=act.at, source=CONSOLE),
+        keyed(pointer, id=once, key=act.where, subject=act.where, time=act.at, source=CONSOLE),
+        keyed(act, id=f"{once}/act", key=act.where, subject=act.where, time=act.at, source=CONSOLE),
     ]
-
-
-def keyed(message: Message, *, id: str, key: str, subject: str, at: datetime) -> Record:
-    envelope = Envelope(
-        id=id,
-        source=SOURCE,
-        type=message.TYPE,
-        subject=subject,
-        time=at,
-        partitionkey=key,
-        dataschema=SCHEMA_BASE + message.TYPE,
-    )
-    return enveloped(envelope, message.json_bytes())

@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from schemas.act import ActV1
-from schemas.codec import record_of
+from schemas.codec import CONSOLE, keyed, record_of
 from schemas.envelope import rfc3339
 from schemas.label import LabelV1
 from schemas.taxonomy import ClassProposalV1
 from streams.wiring.adapters.database.connection import reading, writing
 from streams.wiring.adapters.database.rows import micros
-from streams.wiring.adapters.desk.acts import act_record, keyed
+from streams.wiring.adapters.desk.acts import act_record
 from streams.wiring.adapters.desk.outgoing import put
 from streams.wiring.adapters.desk.tables import NAMED, NAMINGS
 
@@ -174,7 +174,7 @@ def _say(connection: Connection, id: str, labels: Sequence[LabelV1], now: dateti
 def _tell(connection: Connection, proposal: ClassProposalV1, why: str, now: datetime) -> None:
     """The proposal under its key, and the act that says who made it or took it back."""
     key, place = f"proposal/{proposal.id}", f"current/{proposal.product}"
-    put(connection, keyed(proposal, id=f"{key}/{rfc3339(now)}", key=key, subject=place, at=now), micros(now))
+    put(connection, keyed(proposal, id=f"{key}/{rfc3339(now)}", key=key, subject=place, time=now, source=CONSOLE), micros(now))
     act = ActV1(
         act="proposal_withdrawn" if proposal.withdrawn else "proposal_made",
         where=f"{place}/{key}",

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from schemas.act import ActV1
+from schemas.codec import CONSOLE, keyed
 from schemas.common import ImageRef, Message, Stage, digest
 from schemas.envelope import Received, Record, from_millis
 from schemas.model_set import ModelSetPointerV1, ModelSetV1
 from schemas.policy import PointerV1, PolicyV1
 from streams.fates import Unprocessable
 from streams.wiring.adapters.database.store import Store
-from streams.wiring.adapters.desk.acts import in_force, keyed
+from streams.wiring.adapters.desk.acts import in_force
 from tests.helpers.console import Browser, Desk, console, rows
 from tests.helpers.database import write
 from tests.helpers.evidence_log import T0_MS, appended
@@ -47,7 +48,7 @@ def log(models: ModelSetV1 = BASE, rules: PolicyV1 | None = None, seconds: int =
 
 def offered(models: ModelSetV1) -> Received:
     found = digest(models)
-    return appended(keyed(models, id=found, key=found, subject=WHERE, at=from_millis(T0_MS)), 50, T0_MS)
+    return appended(keyed(models, id=found, key=found, subject=WHERE, time=from_millis(T0_MS), source=CONSOLE), 50, T0_MS)
 
 
 def no_other(ref: ImageRef) -> bytes:
