@@ -20,12 +20,11 @@ from streams.judgement.facts import UNKNOWN
 from streams.judgement.policy import accepted
 from streams.monitors.shares import Share, exact_share
 from streams.training.features import FloatArray, IntArray, softmax
-from streams.training.heads.classes import fit_classes
+from streams.training.heads.classes import C, fit_classes
 from streams.training.heads.logistic import fit_logistic
 from streams.training.stages import expected_shares
 from streams.training.taught import Taught
 
-_C = 0.1
 PROVEN = 0.05
 
 
@@ -50,7 +49,7 @@ def held_out(taught: Taught, x: FloatArray, fold: IntArray) -> FloatArray:
         there, own = np.unique(target[left], return_inverse=True)
         if len(there) < 2:
             continue
-        w, b = fit_logistic(np.asarray(z[left], np.float32), own, len(there), _C)
+        w, b = fit_logistic(np.asarray(z[left], np.float32), own, len(there), C)
         logits = np.asarray((asked[rows] @ w + b) / whole.temperature + moved[there], np.float32)
         answers[np.ix_(rows, there)] = softmax(logits)
     return answers

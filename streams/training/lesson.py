@@ -14,7 +14,7 @@ from schemas.policy import GOOD
 from streams.review.taxonomy import Lineage
 from streams.training.features import FloatArray
 from streams.training.taught import Taught, chosen
-from streams.training.truth import Example, Truth, today
+from streams.training.truth import Example, Truth, parts_by_class, today
 
 LEAST_PARTS = 5
 MORE_PARTS = 5
@@ -39,20 +39,16 @@ class Gap:
 
 def gaps(taught: Taught, truth: Truth, lineage: Lineage | None) -> list[Gap]:
     """What has changed between what was taught and what is true now, class by class."""
-    before = {row.source: row.label for row in _kept(taught, lineage)[0] if row.source}
+    kept, _ = _kept(taught, lineage)
+    before = {row.source: row.label for row in kept if row.source}
     now = {one.source: one for one in truth.examples}
-    changed: Counter[str] = Counter()
-    for label, _ in {(one.label, one.group) for source, one in now.items() if before.get(source) != one.label}:
-        changed[label] += 1
+    changed = parts_by_class(one for source, one in now.items() if before.get(source) != one.label)
     for source, label in before.items():
         changed[label] += source not in now or now[source].label != label
-    known = {row.label for row in _kept(taught, lineage)[0]}
-    have: dict[str, set[str]] = {}
-    for one in truth.examples:
-        have.setdefault(one.label, set()).add(one.group)
+    known, have = {row.label for row in kept}, parts_by_class(truth.examples)
     rows = []
     for label in sorted(changed):
-        new, parts, old = changed[label], len(have.get(label, ())), label in known
+        new, parts, old = changed[label], have[label], label in known
         if new:
             rows.append(Gap(label=label, new=new, parts=parts, known=old, due=new >= MORE_PARTS if old else parts >= LEAST_PARTS))
     return rows
@@ -140,7 +136,5 @@ def _kept(taught: Taught, lineage: Lineage | None) -> tuple[list[_Row], dict[str
 def _too_few(of_folder: Sequence[_Row], taught: Taught, truth: Truth) -> dict[str, int]:
     """Classes of labels alone with too few parts. What a folder taught stays, however few: its owner chose so."""
     settled = {row.label for row in of_folder} | {GOOD}
-    have: dict[str, set[str]] = {}
-    for one in truth.examples:
-        have.setdefault(one.label, set()).add(one.group)
-    return {label: len(groups) for label, groups in sorted(have.items()) if label not in settled and len(groups) < LEAST_PARTS}
+    have = sorted(parts_by_class(truth.examples).items())
+    return {label: parts for label, parts in have if label not in settled and parts < LEAST_PARTS}

@@ -94,7 +94,7 @@ def today(label: str, taxonomy: str, lineage: Lineage | None) -> Today:
     return found[-1] if found else Today(fate="current", label=label)
 
 
-def parts_by_class(examples: Iterable[Example]) -> Mapping[str, int]:
+def parts_by_class(examples: Iterable[Example]) -> Counter[str]:
     """How many groups each class has."""
     return Counter(label for label, _ in {(one.label, one.group) for one in examples})
 

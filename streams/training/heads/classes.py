@@ -15,7 +15,7 @@ from streams.training.graph import GraphBuilder
 from streams.training.heads.logistic import fit_logistic
 
 NEEDS = ("embedding",)
-_C = 0.1
+C = 0.1  # inverse strength of regularisation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +50,7 @@ def fit_classes(embedding: FloatArray, labels: Sequence[str], folds: IntArray, s
     logits = _out_of_fold(z, target, folds, len(classes))
     known = ~np.isnan(logits[:, 0])
     temperature = fit_temperature(logits[known], target[known]) if known.any() else 1.0
-    w, b = fit_logistic(z, target, len(classes), _C)
+    w, b = fit_logistic(z, target, len(classes), C)
     moved = np.log([shares[str(name)] * len(classes) for name in classes])
     head = ClassHead(
         classes=tuple(map(str, classes)),
@@ -66,7 +66,7 @@ def _out_of_fold(z: FloatArray, target: IntArray, folds: IntArray, classes: int)
     for fold in np.unique(folds):
         out = folds == fold
         if len(np.unique(target[~out])) == classes:
-            w, b = fit_logistic(z[~out], target[~out], classes, _C)
+            w, b = fit_logistic(z[~out], target[~out], classes, C)
             logits[out] = z[out] @ w + b
     return logits
 

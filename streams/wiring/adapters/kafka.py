@@ -213,19 +213,9 @@ def follow(
 
 
 class Reader:
-    """Reads fixed partitions from given offsets. at: the offset that each partition has been read to.
+    """Reads fixed partitions from given offsets. at: the offset that each partition has been read to."""
 
-    settings: of the driver, beyond what a reader needs.
-    """
-
-    def __init__(
-        self,
-        client: Mapping[str, Any],
-        begin: Sequence[TopicPartition],
-        *,
-        wait_ms: int = 500,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, client: Mapping[str, Any], begin: Sequence[TopicPartition], *, wait_ms: int = 500) -> None:
         self.at: dict[Key, int] = {key_of(place): place.offset for place in begin}
         self._consumer = Consumer(
             consumer_config(
@@ -235,7 +225,6 @@ class Reader:
                     "auto.offset.reset": "earliest",
                     "enable.partition.eof": True,
                     "fetch.wait.max.ms": wait_ms,
-                    **(settings or {}),
                 },
             )
         )

@@ -26,12 +26,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="As one line of JSON.")]
 def check(file: File) -> None:
     """Check a policy file; against the models in force too, where VERDICTLINE_KAFKA names a Kafka. Exit code 2 for faults."""
     with clear_end("policy check"):
-        policy = _load("policy check", file)
+        policy = load("policy check", file)
         settings = Settings()
         if settings.kafka is None:
             typer.echo(f"{file}: valid; not compared with models, because VERDICTLINE_KAFKA names no Kafka")
             return
-        with _registry(settings) as registry:
+        with registry_of(settings) as registry:
             _compare("policy check", file, policy, registry)
     typer.echo(f"{file}: valid")
 
@@ -44,8 +44,8 @@ def publish(
 ) -> None:
     """Put a policy in force for its product, or for its product at its station. The gateway follows at once."""
     with clear_end("policy publish"):
-        policy = _load("policy publish", file)
-        with _registry(Settings()) as registry:
+        policy = load("policy publish", file)
+        with registry_of(Settings()) as registry:
             _compare("policy publish", file, policy, registry)
             done = registry.publish_policy(policy, who=who, why=why)
     if as_json:
@@ -59,7 +59,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the policies in force; one product's in full."""
-    with clear_end("policy show"), _registry(Settings()) as registry:
+    with clear_end("policy show"), registry_of(Settings()) as registry:
         rows = _in_force(registry, product)
     if as_json:
         typer.echo(json.dumps(rows))
@@ -73,13 +73,13 @@ def show(
             typer.echo(dump_policy(PolicyV1.model_validate(row["policy"])))
 
 
-def _registry(settings: Settings) -> Registry:
+def registry_of(settings: Settings) -> Registry:
     client = settings.client()
     reach(client)
     return Registry(client)
 
 
-def _load(command: str, file: Path) -> PolicyV1:
+def load(command: str, file: Path) -> PolicyV1:
     try:
         return load_policy(file)
     except PolicyFaults as error:

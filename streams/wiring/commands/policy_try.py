@@ -25,7 +25,7 @@ from streams.wiring.adapters.database.ask_parts import truths
 from streams.wiring.adapters.database.scope import NoDatabase, Scope, asking
 from streams.wiring.adapters.kafka import reach
 from streams.wiring.commands.clear import INVALID, clear_end, end
-from streams.wiring.commands.policy_file import PolicyFaults, load_policy
+from streams.wiring.commands.policy import load
 from streams.wiring.commands.policy_try_report import as_data, lines
 from streams.wiring.from_log import filled_from_log
 from streams.wiring.trying import Versions, try_policy
@@ -75,11 +75,7 @@ def try_(
 
 
 def _policy(file: Path, product: str | None, stations: tuple[str, ...]) -> PolicyV1:
-    try:
-        policy = load_policy(file)
-    except PolicyFaults as error:
-        end("policy try", *(f"{file}: {fault}" for fault in error.faults), code=INVALID)
-        raise
+    policy = load("policy try", file)
     if product not in (None, policy.product):
         end("policy try", f"{file} is for product {policy.product!r}, not for {product!r}", code=INVALID)
     if policy.station is not None and any(station != policy.station for station in stations):

@@ -14,12 +14,11 @@ from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.judgement.rules import check, mismatch, unruled
 from streams.settings import Settings
-from streams.wiring.adapters.kafka import reach
 from streams.wiring.adapters.registry import Registry
 from streams.wiring.adapters.shelf import where_of
 from streams.wiring.adapters.triton import TritonClient, ask
 from streams.wiring.commands.clear import INVALID, clear_end, end
-from streams.wiring.commands.policy_file import PolicyFaults, load_policy
+from streams.wiring.commands.policy import load, registry_of
 
 Product = Annotated[str, typer.Argument(help="Product.")]
 Place = Annotated[str | None, typer.Option(help="SITE/LINE/STATION with a model set of its own.")]
@@ -32,7 +31,7 @@ def candidates(
     as_json: Annotated[bool, typer.Option("--json", help="As one line of JSON.")] = False,
 ) -> None:
     """List what was learned and is in force nowhere."""
-    with clear_end("models candidates"), _registry(Settings()) as registry:
+    with clear_end("models candidates"), registry_of(Settings()) as registry:
         registry.refresh()
         used = set(registry.model_sets_in_force().values())
         rows = [
@@ -66,8 +65,8 @@ def promote(
     command = "models promote"
     with clear_end(command):
         settings = Settings()
-        rules = None if policy is None else _policy(command, policy)
-        with _registry(settings) as registry:
+        rules = None if policy is None else load(command, policy)
+        with registry_of(settings) as registry:
             registry.refresh()
             place = None if station is None else station_path(station)
             chosen = _chosen(command, registry, product, place, candidate)
@@ -87,7 +86,7 @@ def roll_back(product: Product, who: Who, why: Why, station: Place = None) -> No
     command = "models roll-back"
     with clear_end(command):
         settings = Settings()
-        with _registry(settings) as registry:
+        with registry_of(settings) as registry:
             registry.refresh()
             where = where_of(product, None if station is None else station_path(station))
             now = registry.model_sets_in_force().get(where)
@@ -103,20 +102,6 @@ def roll_back(product: Product, who: Who, why: Why, station: Place = None) -> No
     typer.echo(f"{done.where}: {done.digest} is in force again")
     for note in notes:
         typer.echo(f"note: {note}")
-
-
-def _registry(settings: Settings) -> Registry:
-    client = settings.client()
-    reach(client)
-    return Registry(client)
-
-
-def _policy(command: str, file: Path) -> PolicyV1:
-    try:
-        return load_policy(file)
-    except PolicyFaults as error:
-        end(command, *(f"{file}: {fault}" for fault in error.faults), code=INVALID)
-        raise
 
 
 def _chosen(command: str, registry: Registry, product: str, station: str | None, digits: str | None) -> ModelSetV1:

@@ -105,8 +105,8 @@ class _Demo:
                 )
             )
             known = {"kafka": servers.kafka, "triton": servers.triton, "state": self._state, "model_store": servers.store}
+            known["console_port"] = _console_port(settings)
             self._settings = settings = settings.model_copy(update=known)
-            self._settings = settings = settings.model_copy(update={"console_port": _console_port(settings)})
             apply_topics(settings.client())
             if wanted.keep:
                 self._say(f"Kafka: {servers.kafka}; Triton: {servers.triton}")

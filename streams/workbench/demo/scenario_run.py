@@ -85,9 +85,7 @@ class _Run:
             place = Place(settings=self._settings, registry=registry, fleet=fleet, tell=self._tell)
             for scenario in group:
                 prepare(place, scenario, self._asked)
-                self._insist(
-                    fleet, [row.name for row in PIPELINE if row.engine != "web"] if scenario.feed == "images" else ["drift"]
-                )
+                self._insist(fleet, _OF_IMAGES if scenario.feed == "images" else ["drift"])
                 yield play(place, scenario, self._asked.seed, station_of(scenario), kill=self._asked.kill)
                 if scenario.feed == "recorded":
                     forget(self._settings.client())

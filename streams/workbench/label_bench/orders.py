@@ -69,9 +69,7 @@ def by_queue(one: Life, most: int) -> list[float]:
         left = sorted(set(vectors) - set(labelled))
         labelled += _shown(one, left, labelled, vectors, sketches, head)
         head = _fitted(one, np.array(labelled))
-        curve.append(
-            0.0 if head is None else _f1(head(one.data.embedding[one.test]).argmax(1), one.target[one.test], one.classes)
-        )
+        curve.append(_tested(one, head))
     return curve
 
 

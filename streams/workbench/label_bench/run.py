@@ -19,7 +19,6 @@ from streams.workbench.label_bench.orders import EVERY, by_chance, by_queue, lif
 from streams.workbench.label_bench.sets import classed, names
 
 A_CLASS = 40
-GOAL = 0.6
 _DRAWS = 2000
 _MOST = 0.9  # of chance's labels
 Floats = npt.NDArray[np.float64]

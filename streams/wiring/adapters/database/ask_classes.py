@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_
 from schemas.label import LabelV1
 from schemas.taxonomy import ClassProposalV1, TaxonomyV1
 from streams.fates import Unavailable
-from streams.wiring.adapters.database.ask_monitors import Act
+from streams.wiring.adapters.database.ask_monitors import Act, act_of
 from streams.wiring.adapters.database.ask_parts import time_of
 from streams.wiring.adapters.database.standing import still_said
 from streams.wiring.adapters.database.tables import ACTS, IN_FORCE, LABELS, MODEL_SETS, POLICIES, PROPOSALS, TAXONOMIES
@@ -215,6 +215,4 @@ def acts(connection: Connection, product: str) -> tuple[Act, ...]:
         )
     )
     rows = connection.execute(about.order_by(_A.log_offset.desc()).limit(MOST_ACTS))
-    return tuple(
-        Act(act=row.act, place=row.place, digest=row.digest, who=row.who, why=row.why, at=time_of(row.at_us)) for row in rows
-    )
+    return tuple(map(act_of, rows))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 
 from schemas.baseline import BaselineStateV1
 from schemas.challenge import ChallengeResultV1, DetectionLimitV1, StationProofV1, SuspectWindowV1
@@ -105,9 +105,11 @@ def detection_limits(connection: Connection, scope: Scope) -> tuple[DetectionLim
 def acts(connection: Connection, scope: Scope) -> tuple[Act, ...]:
     """All of that time, oldest first: an act names a place, and not always a station."""
     rows = connection.execute(select(t.ACTS).where(*within(scope, t.ACTS)).order_by(t.ACTS.c.at_us))
-    return tuple(
-        Act(act=row.act, place=row.place, digest=row.digest, who=row.who, why=row.why, at=time_of(row.at_us)) for row in rows
-    )
+    return tuple(map(act_of, rows))
+
+
+def act_of(row: Row[Any]) -> Act:
+    return Act(act=row.act, place=row.place, digest=row.digest, who=row.who, why=row.why, at=time_of(row.at_us))
 
 
 def policies(connection: Connection) -> Mapping[str, PolicyV1]:

@@ -61,7 +61,7 @@ class Follower:
 
     def _follow(self) -> None:
         begin = self._intake.begin(starts(self._client, [EMBEDDING]), ends(self._client, [EMBEDDING]))
-        with Reader(self._client, [TopicPartition(*place, at) for place, at in begin.items()], settings=_LITTLE) as reader:
+        with Reader({**self._client, **_LITTLE}, [TopicPartition(*place, at) for place, at in begin.items()]) as reader:
             turned = float("-inf")
             while not self._stop.is_set():
                 if self._intake.full:
