@@ -20,9 +20,10 @@ from schemas.evidence import InstanceV1, ReviewedV1
 from schemas.ids import NAME_PATTERN, evidence_id
 from schemas.label import Answer, LabelledViewV1, LabelV1, Opinion, Shown
 from schemas.policy import ClassRuleV1, PolicyV1
-from schemas.taxonomy import RESERVED, ClassV1, TaxonomyV1
+from schemas.taxonomy import TaxonomyV1
 from streams.judgement.facts import strictness
 from streams.judgement.severity import severity
+from streams.review.changes import first
 from streams.review.docket import Spoken, Stood
 
 CHOICES: tuple[Disposition, ...] = ("rework", "scrap")
@@ -110,8 +111,7 @@ def _of_class(label: str | None, policy: PolicyV1 | None) -> ClassRuleV1 | None:
 
 def first_taxonomy(product: str, classes: Sequence[str]) -> TaxonomyV1:
     """The classes that a classifier knows, for a product that nobody has given classes of its own."""
-    known = sorted(name for name in set(classes) - set(RESERVED) if re.fullmatch(NAME_PATTERN, name))
-    return TaxonomyV1(product=product, classes=tuple(ClassV1(id=name, name=name) for name in known))
+    return first(product, (name for name in classes if re.fullmatch(NAME_PATTERN, name)))
 
 
 def label_of(facts: Facts, spoken: Spoken, told: Told) -> LabelV1 | None:

@@ -87,7 +87,8 @@ def taught_to(models: ModelSetV1, store: ModelStore) -> Taught:
 
 def learn(ground: Ground, truth: Truth, store: ModelStore, images: Kept) -> Candidate:
     """Raises NothingToLearn, StoreError, ValueError, Unavailable, ParityError."""
-    before, base = taught_to(ground.latest, store), taught_to(ground.base, store)
+    before = taught_to(ground.latest, store)
+    base = before if ground.latest is ground.base else taught_to(ground.base, store)
     plan = lesson(before, truth, ground.lineage)
     taxonomy = ground.lineage.current if ground.lineage else ""
     fresh, gone = looked_at(plan.missing, ground.base, store, images)

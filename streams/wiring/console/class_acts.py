@@ -16,10 +16,10 @@ from schemas.taxonomy import TaxonomyV1
 from streams.review import changes
 from streams.wiring.console.classes import shown
 from streams.wiring.console.ports import Ask
-from streams.wiring.console.security import Rejected
+from streams.wiring.console.security import Rejected, why_of
 from streams.wiring.console.standing import Standing, standing
 
-MOST_WHY, MOST_TOLD = 200, 1000
+MOST_TOLD = 1000
 CHANGED = "Somebody has changed the classes since this page was loaded. Nothing was changed; below they are as they are now."
 
 
@@ -61,7 +61,7 @@ def reject(ask: Ask) -> Response:
     if _field(ask, "version") != now.digest:
         return shown(ask, product, 409, CHANGED)
     try:
-        ask.ports.taxonomies.reject(product, found.id, now.digest, who=ask.who, why=_why(ask), now=ask.now)
+        ask.ports.taxonomies.reject(product, found.id, now.digest, who=ask.who, why=why_of(ask.form), now=ask.now)
     except ValueError as error:
         return shown(ask, product, 409, str(error))
     return _back(product, now.digest)
@@ -69,7 +69,7 @@ def reject(ask: Ask) -> Response:
 
 def _changed(ask: Ask, make: Callable[[TaxonomyV1], list[TaxonomyV1]], accepts: str | None = None) -> Response:
     """make: from what is in force to the versions after it."""
-    product, now, why = _product(ask), _now(ask), _why(ask)
+    product, now, why = _product(ask), _now(ask), why_of(ask.form)
     if _field(ask, "version") != now.digest:
         return shown(ask, product, 409, CHANGED)
     try:
@@ -123,11 +123,3 @@ def _description(ask: Ask) -> str:
     if len(found) > MOST_TOLD or not found.isprintable():
         raise ValueError(f"A description has at most {MOST_TOLD} characters, all of them visible.")
     return found
-
-
-def _why(ask: Ask) -> str:
-    """Raises Rejected 400: an act without a reason is none."""
-    why = "".join(letter if letter.isprintable() else " " for letter in _field(ask, "why"))[:MOST_WHY].strip()
-    if not why:
-        raise Rejected(400, "Say why: it is recorded with the act. Nothing was changed.")
-    return why

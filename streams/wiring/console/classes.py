@@ -8,16 +8,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from schemas.label import Role
 from schemas.taxonomy import ClassV1
 from streams.review.changes import told
 from streams.review.readiness import Readiness, readiness
 from streams.review.taxonomy import Lineage, Today, meaning
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page
+from streams.wiring.console.reviews import DECIDERS
 from streams.wiring.console.standing import Standing, standing
-
-MAY_CHANGE: frozenset[Role] = frozenset(("engineer", "admin"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +51,13 @@ class Step:
 
 
 def show(ask: Ask) -> Response:
-    products = list(ask.ports.questions.served())
-    product = ask.asked("product") or (products[0] if products else "")
-    return shown(ask, product)
+    return shown(ask, ask.asked("product"))
 
 
 def shown(ask: Ask, product: str, status: int = 200, fault: str | None = None) -> Response:
+    """product: empty for the first one."""
     served = ask.ports.questions.served()
+    product = product or next(iter(served), "")
     now = standing(ask.ports, product) if product in served else None
     if now is None:
         return page(ask, "classes.html", 404 if product else 200, products=list(served), product="", asked=product[:80])
@@ -71,25 +69,25 @@ def shown(ask: Ask, product: str, status: int = 200, fault: str | None = None) -
         products=list(served),
         product=product,
         now_in_force=now,
-        cards=_cards(ask, product, now, lineage),
+        cards=_cards(ask, product, served[product], now, lineage),
         retired=[one for one in now.taxonomy.classes if one.state == "retired"],
         lost=_lost(said, lineage, now),
         answers={answer: sum(one.n for one in said if one.answer == answer) for answer in ("good", "defect", "unsure")},
         proposals=_proposals(ask, product),
         steps=_history(ask, product, now),
-        may_change=ask.person is not None and ask.person.role in MAY_CHANGE,
+        may_change=ask.person is not None and ask.person.role in DECIDERS,
         fault=fault,
         done=_words(now.digest, now) if ask.asked("done") == now.digest else None,
     )
 
 
-def _cards(ask: Ask, product: str, now: Standing, lineage: Lineage) -> list[Card]:
+def _cards(ask: Ask, product: str, served: Any, now: Standing, lineage: Lineage) -> list[Card]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for version, meanings in lineage.meanings.items():
         for label, today in meanings.items():
             if today.fate == "current" and today.label is not None:
                 groups.setdefault(today.label, []).append((label, version))
-    found, served = ask.ports.questions.gathered(product, groups), ask.ports.questions.served()[product]
+    found = ask.ports.questions.gathered(product, groups)
     active = [one for one in now.taxonomy.classes if one.state == "active"]
     return [_card(one, found.get(one.id), served) for one in sorted(active, key=lambda one: one.name.casefold())]
 

@@ -14,9 +14,8 @@ from schemas.model_set import ModelSetV1
 from streams.fates import Unprocessable
 from streams.wiring.console import models
 from streams.wiring.console.ports import Ask
-from streams.wiring.console.security import Rejected
+from streams.wiring.console.security import Rejected, why_of
 
-MOST_WHY = 200
 _CHANGED = "Somebody has put other models in force since this page was loaded. Nothing was changed; below is what holds now."
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 
@@ -47,9 +46,7 @@ def roll_back(ask: Ask) -> Response:
 
 
 def _put(ask: Ask, place: models.Place, wanted: str, chosen: ModelSetV1 | None) -> Response:
-    why = "".join(letter if letter.isprintable() else " " for letter in ask.form.get("why", ""))[:MOST_WHY].strip()
-    if not why:
-        raise Rejected(400, "Say why: it is recorded with the act. Nothing was changed.")
+    why = why_of(ask.form)
     if place.models is None or ask.form.get("now") != place.models.digest:
         return models.shown(ask, 409, _CHANGED)
     if chosen is None:

@@ -8,12 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from schemas.label import Role
 from schemas.model_set import ModelSetV1
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page
+from streams.wiring.console.reviews import DECIDERS
 
-MAY_PROMOTE: frozenset[Role] = frozenset(("engineer", "admin"))
 MOST_ACTS = 200
 _OF_MODELS = ("model_set_in_force", "policy_in_force", "taxonomy_in_force")
 _MOST = 5
@@ -40,7 +39,7 @@ def shown(ask: Ask, status: int = 200, fault: str | None = None) -> Response:
     found = ask.ports.questions.models()
     acts = [one for one in reversed(found.acts) if one.act in _OF_MODELS][:MOST_ACTS]
     places = [place(ask, found, name) for name in sorted({one.place for one in found.in_force})]
-    may = ask.person is not None and ask.person.role in MAY_PROMOTE
+    may = ask.person is not None and ask.person.role in DECIDERS
     return page(ask, "models.html", status, places=places, acts=acts, may=may, fault=fault, done=ask.asked("done") or None)
 
 

@@ -18,9 +18,9 @@ from streams.review import changes
 from streams.review.clusters import applied, undone
 from streams.review.labels import Shelf, last_of, shelve
 from streams.wiring.console.ports import Ports
+from streams.wiring.console.reviews import DECIDERS
 from streams.wiring.console.standing import Standing, standing
 
-ENGINEERS: frozenset[Role] = frozenset(("engineer", "admin"))
 NO_REASON = "taken back"
 
 
@@ -63,7 +63,7 @@ def name_cluster(ports: Ports, group: Any, choice: Choice, who: Who, now: dateti
     ports.namings.name(proposal, group.cluster.id, drafts, now)
     if proposal.label is not None:
         _apply(ports, proposal, proposal.label, classes.digest, now)
-    elif who.role in ENGINEERS:
+    elif who.role in DECIDERS:
         _add_class(ports, proposal, classes, now)
     return proposal.id
 

@@ -28,7 +28,7 @@ from streams.wiring.console import (
     users,
 )
 from streams.wiring.console.ports import Ask
-from streams.wiring.console.reviews import REVIEWERS
+from streams.wiring.console.reviews import DECIDERS, REVIEWERS
 
 Handler = Callable[[Ask], Response] | Callable[[Ask], Awaitable[Response]]
 ALL: frozenset[Role] = frozenset(("operator", "reviewer", "engineer", "admin"))
@@ -64,22 +64,22 @@ PAGES: tuple[Page, ...] = (
     Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
     Page(path="/unknowns", act="look at unknown defects", may=ALL, handler=unknowns.show, menu="Unknowns"),
     Page(path="/unknowns/cluster", act="look at a cluster of them", may=ALL, handler=unknowns.cluster),
-    Page(path="/unknowns/name", act="name a cluster", may=unknowns.MAY_NAME, handler=unknowns.name, method="POST"),
-    Page(path="/unknowns/undo", act="undo a naming", may=unknowns.MAY_NAME, handler=unknowns.take_back, method="POST"),
+    Page(path="/unknowns/name", act="name a cluster", may=REVIEWERS, handler=unknowns.name, method="POST"),
+    Page(path="/unknowns/undo", act="undo a naming", may=REVIEWERS, handler=unknowns.take_back, method="POST"),
     Page(path="/classes", act="look at the classes", may=ALL, handler=classes.show, menu="Classes"),
-    Page(path="/classes/begin", act="write classes down", may=classes.MAY_CHANGE, handler=class_acts.begin, method="POST"),
-    Page(path="/classes/add", act="add a class", may=classes.MAY_CHANGE, handler=class_acts.add, method="POST"),
-    Page(path="/classes/rename", act="rename a class", may=classes.MAY_CHANGE, handler=class_acts.rename, method="POST"),
-    Page(path="/classes/merge", act="merge classes", may=classes.MAY_CHANGE, handler=class_acts.merge, method="POST"),
-    Page(path="/classes/split", act="split a class", may=classes.MAY_CHANGE, handler=class_acts.split, method="POST"),
-    Page(path="/classes/retire", act="retire a class", may=classes.MAY_CHANGE, handler=class_acts.retire, method="POST"),
-    Page(path="/classes/accept", act="accept a proposed class", may=classes.MAY_CHANGE, handler=class_acts.accept, method="POST"),
-    Page(path="/classes/reject", act="reject a proposed class", may=classes.MAY_CHANGE, handler=class_acts.reject, method="POST"),
-    Page(path="/reviewers", act="look at how people review", may=classes.MAY_CHANGE, handler=reviewers.show, menu="Reviewers"),
+    Page(path="/classes/begin", act="write classes down", may=DECIDERS, handler=class_acts.begin, method="POST"),
+    Page(path="/classes/add", act="add a class", may=DECIDERS, handler=class_acts.add, method="POST"),
+    Page(path="/classes/rename", act="rename a class", may=DECIDERS, handler=class_acts.rename, method="POST"),
+    Page(path="/classes/merge", act="merge classes", may=DECIDERS, handler=class_acts.merge, method="POST"),
+    Page(path="/classes/split", act="split a class", may=DECIDERS, handler=class_acts.split, method="POST"),
+    Page(path="/classes/retire", act="retire a class", may=DECIDERS, handler=class_acts.retire, method="POST"),
+    Page(path="/classes/accept", act="accept a proposed class", may=DECIDERS, handler=class_acts.accept, method="POST"),
+    Page(path="/classes/reject", act="reject a proposed class", may=DECIDERS, handler=class_acts.reject, method="POST"),
+    Page(path="/reviewers", act="look at how people review", may=DECIDERS, handler=reviewers.show, menu="Reviewers"),
     Page(path="/models", act="look at the models", may=ALL, handler=models.show, menu="Models"),
     Page(path="/models/report", act="look at a candidate's page", may=ALL, handler=model_acts.report),
-    Page(path="/models/promote", act="promote models", may=models.MAY_PROMOTE, handler=model_acts.promote, method="POST"),
-    Page(path="/models/roll-back", act="roll models back", may=models.MAY_PROMOTE, handler=model_acts.roll_back, method="POST"),
+    Page(path="/models/promote", act="promote models", may=DECIDERS, handler=model_acts.promote, method="POST"),
+    Page(path="/models/roll-back", act="roll models back", may=DECIDERS, handler=model_acts.roll_back, method="POST"),
     Page(path="/users", act="see the users", may=ADMIN, handler=users.show, menu="Users"),
     Page(path="/users/add", act="add a user", may=ADMIN, handler=users.add, method="POST"),
     Page(path="/users/role", act="give a role", may=ADMIN, handler=users.give_role, method="POST"),

@@ -52,11 +52,10 @@ def heat(ask: Ask) -> Response:
     """PNG, 32 x 32 RGBA: transparent below 0.8 of the threshold, from there yellow to red at twice the threshold."""
     inspection, view = ask.asked("id"), ask.asked("view")
     found = ask.ports.questions.heat(inspection, view)
-    known = ask.ports.questions.inspected(inspection)
-    part = known.part if known is not None else None
-    threshold = None if part is None else ask.ports.threshold(part.policy, part.model_set, view)
     if found is None:
         raise Rejected(404, "No heat map is kept of this view: it was not strange.")
+    part = ask.ports.questions.standing(inspection)
+    threshold = None if part is None else ask.ports.threshold(part.policy, part.model_set, view)
     top, cells = found
     return Response(overlay(top, cells, threshold or top), media_type="image/png", headers=_KEPT)
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-MOST_FORM_BYTES, MOST_FIELDS = 64 << 10, 200
+MOST_FORM_BYTES, MOST_FIELDS, MOST_WHY = 64 << 10, 200, 200
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SESSION, _VISITOR = "verdictline-session", "verdictline-visitor"
 _SESSION_S = 12 * 3600
@@ -39,6 +40,14 @@ class Rejected(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+def why_of(form: Mapping[str, str]) -> str:
+    """Raises Rejected 400: an act without a reason is none."""
+    why = "".join(letter if letter.isprintable() else " " for letter in form.get("why", ""))[:MOST_WHY].strip()
+    if not why:
+        raise Rejected(400, "Say why: it is recorded with the act. Nothing was changed.")
+    return why
 
 
 def harden(response: Response, secure: bool) -> Response:

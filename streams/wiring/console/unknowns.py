@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from schemas.label import Role
 from streams.review.clusters import borderline, to_look_at
-from streams.wiring.console.naming import ENGINEERS, Choice, Who, classes_of, name_cluster, undo
+from streams.wiring.console.naming import Choice, Who, classes_of, name_cluster, undo
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page
+from streams.wiring.console.reviews import DECIDERS, REVIEWERS
 from streams.wiring.console.security import Rejected
+from streams.wiring.console.standing import Standing, standing
 
-MAY_NAME: frozenset[Role] = frozenset(("reviewer", "engineer", "admin"))
 MOST_SHOWN, MOST_CARDS, MOST_WHY, MOST_LOOKED_MS = 120, 60, 200, 3_600_000
 STALE = "This cluster is no longer what you have seen: parts have come or were answered. Nothing was changed."
 
@@ -40,6 +40,9 @@ class Tile:
 def show(ask: Ask) -> Response:
     groups, stale = ask.ports.unknowns.now()
     taken = ask.ports.namings.taken()
+    namings = ask.ports.namings.newest()
+    products = {one.proposal.product for one in namings if one.proposal.name is None}
+    now = {product: standing(ask.ports, product) for product in products}
     free = [one for one in groups.groups if not any(member.inspection in taken for member in one.cluster.members)]
     return page(
         ask,
@@ -49,7 +52,7 @@ def show(ask: Ask) -> Response:
         alone=groups.alone,
         stale=stale,
         waits=len(taken & ask.ports.unknowns.still_unknown(sorted(taken))),
-        namings=[(one, _class_of(ask, one)) for one in ask.ports.namings.newest()],
+        namings=[(one, _class_of(one, now.get(one.proposal.product))) for one in namings],
         said=ask.asked("done"),
         may_name=_may(ask),
     )
@@ -103,7 +106,7 @@ def _shown(ask: Ask, found: Any, status: int = 200, fault: str | None = None) ->
         classes=sorted(active, key=lambda one: one.name.casefold()),
         written=classes is not None and classes.written,
         may_name=_may(ask) and classes is not None,
-        adds=ask.person is not None and ask.person.role in ENGINEERS,
+        adds=ask.person is not None and ask.person.role in DECIDERS,
         form=ask.form,
         drawn_ms=ask.form.get("drawn_ms", "") or _millis(ask.now),
         fault=fault,
@@ -169,18 +172,15 @@ def _examples(found: Any) -> list[tuple[str, str]]:
     return [(one, found.views[one]) for one in list(ids)[:5]]
 
 
-def _class_of(ask: Ask, naming: Any) -> str:
+def _class_of(naming: Any, now: Standing | None) -> str:
     """What the naming's class is called: today, where it exists."""
     if naming.proposal.name is not None:
         return str(naming.proposal.name)
-    try:
-        return classes_of(ask.ports, naming.proposal.product).called(naming.proposal.label)
-    except ValueError:
-        return str(naming.proposal.label)
+    return str(naming.proposal.label) if now is None else now.called(naming.proposal.label)
 
 
 def _may(ask: Ask) -> bool:
-    return ask.person is not None and ask.person.role in MAY_NAME
+    return ask.person is not None and ask.person.role in REVIEWERS
 
 
 def _text(ask: Ask, field: str, most: int) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, and_, or_, select, text
 
 from schemas.common import Disposition, Purpose
 from streams.wiring.adapters.database.ask_parts import time_of
+from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.database.tables import EVIDENCE, INSPECTIONS, OPEN
 
 _I, _E = INSPECTIONS.c, EVIDENCE.c
@@ -122,10 +123,8 @@ def seen(connection: Connection, inspections: Sequence[str]) -> dict[str, Seen]:
     """inspection -> (p_value, uncertainty) as in `Standing`; without those of which no evidence is here."""
     found: dict[str, Seen] = {}
     columns = (_E.inspection, _E.p_value, _E.probabilities)
-    for i in range(0, len(inspections), _MANY):
-        for inspection, p_value, shares in connection.execute(
-            select(*columns).where(_E.inspection.in_(inspections[i : i + _MANY]))
-        ):
+    for some in portions(inspections):
+        for inspection, p_value, shares in connection.execute(select(*columns).where(_E.inspection.in_(some))):
             unsure = None if shares is None else uncertainty(json.loads(shares))
             before = found.get(inspection, (None, None))
             found[inspection] = (_first(min, before[0], p_value), _first(max, before[1], unsure))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 from schemas.common import ImageRef
 from schemas.label import LabelV1
 from streams.wiring.adapters.database import tables as t
+from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.database.heat import unpack_heat
 
 Word = tuple[str, str, int]  # inspection, which word of it, when (microseconds since 1970)
@@ -72,7 +73,7 @@ def standings(connection: Connection, inspections: Sequence[str]) -> dict[str, S
     found = {one: Standing(inspection=one, labels=labels, p_values=strange.get(one, {})) for one, labels in said.items()}
     names = ("inspection", "disposition", "label", "decided_by", "audit", "purpose")
     columns = [_I[name] for name in names]
-    for some in _portions(inspections):
+    for some in portions(inspections):
         for row in connection.execute(select(*columns, _I.reasons).where(_I.inspection.in_(some))):
             codes = frozenset(why["code"] for why in json.loads(row.reasons))
             own = {name: getattr(row, name) for name in names}
@@ -87,7 +88,7 @@ def members(connection: Connection, inspections: Sequence[str]) -> dict[str, Mem
     columns = [_I[name] for name in (*names, "at_us")]
     said, views = labels_of(connection, inspections), _views(connection, inspections)
     found: dict[str, Member] = {}
-    for some in _portions(inspections):
+    for some in portions(inspections):
         for row in connection.execute(select(*columns).where(_I.inspection.in_(some))).mappings():
             one = row["inspection"]
             found[one] = Member(**row, views=views.get(one, {}), labels=said.get(one, ()))
@@ -97,7 +98,7 @@ def members(connection: Connection, inspections: Sequence[str]) -> dict[str, Mem
 def labels_of(connection: Connection, inspections: Sequence[str]) -> dict[str, tuple[LabelV1, ...]]:
     """In the log's order."""
     found: dict[str, list[LabelV1]] = {}
-    for some in _portions(inspections):
+    for some in portions(inspections):
         query = select(_L.inspection, _L.data).where(_L.inspection.in_(some)).order_by(_L.at_us, _L.log_offset)
         for inspection, data in connection.execute(query):
             found.setdefault(inspection, []).append(LabelV1.read(data.encode()))
@@ -119,7 +120,7 @@ def clock_us(connection: Connection) -> int:
 
 def _p_values(connection: Connection, inspections: Sequence[str]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for some in _portions(inspections):
+    for some in portions(inspections):
         query = select(_E.inspection, _E.view, _E.p_value).where(_E.inspection.in_(some), _E.p_value.is_not(None))
         for inspection, view, p_value in connection.execute(query.order_by(_E.log_offset)):
             found.setdefault(inspection, {}).setdefault(view, p_value)
@@ -130,7 +131,7 @@ def _views(connection: Connection, inspections: Sequence[str]) -> dict[str, dict
     """The first image of each view; p-value and heat map of the anomaly stage's first word."""
     found: dict[str, dict[str, View]] = {}
     columns = (_E.inspection, _E.view, _E.stage, _E.image, _E.p_value, _E.heat)
-    for some in _portions(inspections):
+    for some in portions(inspections):
         query = select(*columns).where(_E.inspection.in_(some), _E.image.is_not(None)).order_by(_E.log_offset)
         for row in connection.execute(query):
             mine = found.setdefault(row.inspection, {})
@@ -146,7 +147,3 @@ def _view(row: Any) -> View:
         p_value=1.0 if row.p_value is None else row.p_value,
         heat=None if row.heat is None else unpack_heat(row.heat),
     )
-
-
-def _portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    yield from (names[begin : begin + _MANY] for begin in range(0, len(names), _MANY))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -144,6 +144,11 @@ def told_apart(engine: Engine) -> Iterator[None]:
         engine.dispose()
         said = error.orig if isinstance(error, DBAPIError) else error
         raise Unavailable(f"database {engine.url.render_as_string(hide_password=True)}: {said}") from error
+
+
+def portions(names: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]:
+    """So many at a time: a statement takes only so many names."""
+    yield from (names[begin : begin + size] for begin in range(0, len(names), size))
 
 
 def _of_the_row(error: DBAPIError) -> bool:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, select, text
 
 from streams.metrics import SINK_COMMIT_SECONDS, SINK_ROWS
-from streams.wiring.adapters.database.connection import reading, writing
+from streams.wiring.adapters.database.connection import portions, reading, writing
 from streams.wiring.adapters.database.merge import Values, merged
 from streams.wiring.adapters.database.rows import Row
 from streams.wiring.adapters.database.tables import INSPECTIONS, KEPT_BY_TIME, META, POSITIONS, REVISIONS, content
-from streams.wiring.adapters.database.tally import chunks, fold, keep_answers, upsert_counted
+from streams.wiring.adapters.database.tally import fold, keep_answers, upsert_counted
 from streams.wiring.adapters.database.upsert import upsert
 
 Place = tuple[str, int]  # topic, partition
@@ -94,7 +94,7 @@ class Store:
         ids = list(connection.execute(select(c.inspection).where(c.at_us < before_us).order_by(c.at_us).limit(most)).scalars())
         keep_answers(connection, ids)
         for table in (INSPECTIONS, REVISIONS):
-            for some in chunks(ids):
+            for some in portions(ids):
                 connection.execute(table.delete().where(table.c.inspection.in_(some)))
         return len(ids)
 

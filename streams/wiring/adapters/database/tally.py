@@ -7,18 +7,18 @@ an audited one is kept as a count when the part is removed. Judges nothing: what
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, or_, select, text
 
+from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.database.merge import Values
 from streams.wiring.adapters.database.standing import standing
 from streams.wiring.adapters.database.tables import AUDITED, INSPECTIONS, LABELS, PASSES, REVISIONS
 from streams.wiring.adapters.database.upsert import upsert
 
 HOUR_US = 3600 * 10**6
-_AT_A_TIME = 500
 _COLUMNS = ("n", "good", "bad", "unanswered")
 _MINE = "xmin = pg_current_xact_id()::xid"  # PostgreSQL: rows that this transaction has inserted
 _I, _R, _L = INSPECTIONS.c, REVISIONS.c, LABELS.c
@@ -46,7 +46,7 @@ def upsert_counted(connection: Connection, batch: Mapping[str, Sequence[Values]]
 
 def _of_revision_1(connection: Connection, inspections: Sequence[str], *more: Any) -> frozenset[str]:
     query = select(_R.inspection).where(_R.revision == 1, *more)
-    rows = (row for ids in chunks(inspections) for row in connection.execute(query.where(_R.inspection.in_(ids))))
+    rows = (row for ids in portions(inspections) for row in connection.execute(query.where(_R.inspection.in_(ids))))
     return frozenset(inspection for (inspection,) in rows)
 
 
@@ -96,7 +96,7 @@ def _last_opinion() -> Any:
 def keep_answers(connection: Connection, inspections: Sequence[str]) -> None:
     """Before these parts are removed: what was said of those that were drawn."""
     found: dict[Key, Counter[str]] = {}
-    for ids in chunks(inspections):
+    for ids in portions(inspections):
         for row in connection.execute(drawn().where(_I.inspection.in_(ids))):
             name = "unanswered" if row.state == "open" else row.state
             found.setdefault((row.product, row.probability, row.hour), Counter())[name] += 1
@@ -125,8 +125,3 @@ def _add(connection: Connection, found: Mapping[Key, Mapping[str, int]]) -> None
 
 def _counts(row: Mapping[str, Any]) -> bool:
     return bool(row["revision"] == 1 and row["disposition"] == "pass" and row["purpose"] == "production")
-
-
-def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for i in range(0, len(ids), _AT_A_TIME):
-        yield ids[i : i + _AT_A_TIME]

@@ -6,7 +6,7 @@ while, so that undoing and naming again work before the sink has stored it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from schemas.codec import CONSOLE, keyed, record_of
 from schemas.envelope import rfc3339
 from schemas.label import LabelV1
 from schemas.taxonomy import ClassProposalV1
-from streams.wiring.adapters.database.connection import reading, writing
+from streams.wiring.adapters.database.connection import portions, reading, writing
 from streams.wiring.adapters.database.rows import micros
 from streams.wiring.adapters.desk.acts import act_record
 from streams.wiring.adapters.desk.outgoing import put
@@ -107,7 +107,7 @@ class Namings:
         """The labels that were sent from here of each part, in the order in which they were."""
         found: dict[str, list[LabelV1]] = {}
         with reading(self._engine) as connection:
-            for some in _portions(inspections):
+            for some in portions(inspections):
                 query = select(_M.inspection, _M.said).where(_M.inspection.in_(some), _M.said.is_not(None)).order_by(_M.said_us)
                 for inspection, data in connection.execute(query):
                     found.setdefault(inspection, []).append(LabelV1.model_validate_json(data))
@@ -137,7 +137,7 @@ def _naming(row: Any) -> Naming:
 
 def _refuse_a_second(connection: Connection, proposal: ClassProposalV1) -> None:
     """Who had some of its members first keeps them. Naming again what was undone takes the place of the naming before."""
-    for some in _portions(proposal.members):
+    for some in portions(proposal.members):
         query = select(_N.who, func.count()).join(NAMED, _M.proposal == _N.proposal).where(_M.inspection.in_(some), _M.active)
         for who, n in connection.execute(query.group_by(_N.who)):
             raise Refused(f"{who} has just named {n} of these parts. Nothing was changed.")
@@ -191,7 +191,3 @@ def _forget(connection: Connection, before_us: int) -> None:
     old = select(_N.proposal).where(_N.made_us < before_us, _N.state != "waiting")
     connection.execute(NAMED.delete().where(_M.proposal.in_(old)))
     connection.execute(NAMINGS.delete().where(_N.made_us < before_us, _N.state != "waiting"))
-
-
-def _portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    yield from (names[begin : begin + _MANY] for begin in range(0, len(names), _MANY))

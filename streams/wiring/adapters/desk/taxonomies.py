@@ -22,6 +22,7 @@ from streams.wiring.adapters.database.rows import micros
 from streams.wiring.adapters.desk.acts import act_record, in_force
 from streams.wiring.adapters.desk.outgoing import put
 from streams.wiring.adapters.desk.tables import STEPS
+from streams.wiring.adapters.shelf import where_of
 
 Kind = Literal["taxonomy_in_force", "proposal_accepted", "proposal_rejected"]
 _S = STEPS.c
@@ -41,7 +42,7 @@ class Taxonomies:
     def ahead(self, product: str, stored: str | None) -> tuple[TaxonomyV1, ...]:
         """What was published here after the version that the sink has stored, in order; the last one is in force."""
         with reading(self._engine) as connection:
-            rows = connection.execute(select(STEPS).where(_S.place == _place(product))).all()
+            rows = connection.execute(select(STEPS).where(_S.place == where_of(product, None))).all()
         after = {row.before: row for row in rows}
         found, at = [], stored or ""
         while (row := after.pop(at, None)) is not None:
@@ -57,7 +58,7 @@ class Taxonomies:
         said = _Said(who=who, why=why, at=now)
         with writing(self._engine) as connection:
             for version in versions:
-                act = said.act("taxonomy_in_force", _place(version.product), digest(version))
+                act = said.act("taxonomy_in_force", where_of(version.product, None), digest(version))
                 _step(connection, act, version.previous or "", version.json_bytes().decode())
                 for record in in_force(version, TaxonomyPointerV1(digest=act.digest, who=who, why=why), act):
                     put(connection, record, micros(now))
@@ -69,11 +70,11 @@ class Taxonomies:
         """Record that an engineer does not want this class. taxonomy: the version in force. Raises Stale."""
         said = _Said(who=who, why=why, at=now)
         with writing(self._engine) as connection:
-            _decide(connection, said.act("proposal_rejected", f"{_place(product)}/proposal/{proposal}", taxonomy))
+            _decide(connection, said.act("proposal_rejected", f"{where_of(product, None)}/proposal/{proposal}", taxonomy))
 
     def decided(self, product: str) -> frozenset[str]:
         """Ids of the proposals that were accepted or rejected here."""
-        place = f"{_place(product)}/proposal/"
+        place = f"{where_of(product, None)}/proposal/"
         with reading(self._engine) as connection:
             rows = connection.execute(select(_S.place).where(_S.place.startswith(place, autoescape=True)))
             return frozenset(found.removeprefix(place) for (found,) in rows)
@@ -87,10 +88,6 @@ class _Said:
 
     def act(self, kind: Kind, where: str, version: str) -> ActV1:
         return ActV1(act=kind, where=where, digest=version, who=self.who, why=self.why, at=self.at)
-
-
-def _place(product: str) -> str:
-    return f"current/{product}"
 
 
 def _decide(connection: Connection, act: ActV1) -> None:

@@ -14,6 +14,7 @@ import structlog
 from schemas.envelope import ContractError, Received
 from streams.metrics import CONSOLE_EMBEDDINGS, CONSOLE_EMBEDDINGS_READ, GAPS
 from streams.wiring.adapters.database.ask_standing import Word
+from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.embeddings.record import Embedded, embedded
 from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Place, Store
@@ -118,14 +119,17 @@ class Intake:
         self._heard = heard
         if whole:
             self._whole_at = time.monotonic()
-        self._embeddings.changed(self._store.trim(self._most))
-        for state, n in {**dict.fromkeys(("open", "unknown", "labelled"), 0), **self._store.counts()}.items():
+        counts = self._store.counts()
+        if sum(counts.values()) > self._most:
+            self._embeddings.changed(self._store.trim(self._most))
+            counts = self._store.counts()
+        for state, n in {**dict.fromkeys(("open", "unknown", "labelled"), 0), **counts}.items():
             CONSOLE_EMBEDDINGS.labels(state).set(n)
 
     def _restate(self, inspections: Sequence[str]) -> None:
         """A part that the sink has forgotten, or not read again yet, stays as it is."""
-        for begin in range(0, len(inspections), _MANY):
-            now, _ = self._stands.now(inspections[begin : begin + _MANY])
+        for some in portions(inspections, _MANY):
+            now, _ = self._stands.now(some)
             judged = {inspection: found for inspection, found in now.items() if found.judged}
             self._embeddings.changed(self._store.restate(judged))
 

@@ -80,13 +80,8 @@ class Embeddings:
         pairs = ((there.get(int(found.id)), found.similarity) for found in nearest)
         return [_similar(known, similarity) for known, similarity in pairs if known is not None and known.answer is not None]
 
-    def sketch(self, inspection: str) -> Floats | None:
-        """Of its strangest view; None: it is not kept."""
-        mine = sorted(self._store.of([inspection]), key=lambda one: (one.p_value, one.view))
-        return mine[0].sketch if mine else None
-
     def sketches(self, inspections: Sequence[str]) -> dict[str, Floats]:
-        """As `sketch`, of many at once; without those that are not kept."""
+        """Of the strangest view of each; without those that are not kept."""
         found = sorted(self._store.of(inspections), key=lambda one: (one.inspection, one.p_value, one.view), reverse=True)
         return {one.inspection: one.sketch for one in found}
 

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 from schemas.label import Answer
 from streams.review.keeping import Said, State
 from streams.review.neighbours import SKETCH, sketch
-from streams.wiring.adapters.database.connection import reading, writing
+from streams.wiring.adapters.database.connection import portions, reading, writing
 from streams.wiring.adapters.embeddings.record import Embedded
 from streams.wiring.adapters.embeddings.tables import KNOWN, POSITIONS, VECTORS
 from streams.wiring.adapters.embeddings.waiting import Now
@@ -67,7 +67,7 @@ class Store:
     def restate(self, now: Mapping[str, Now]) -> list[int]:
         """inspection -> how it stands now; what stands for nothing any more goes. The ids that changed or went."""
         with writing(self._engine) as connection:
-            rows = [row for some in _portions(list(now)) for row in connection.execute(_columns(_K.inspection.in_(some)))]
+            rows = [row for some in portions(list(now)) for row in connection.execute(_columns(_K.inspection.in_(some)))]
             gone = [row.id for row in rows if now[row.inspection].kept is None]
             changed = [new for row in rows if (new := _restated(row, now[row.inspection])) is not None]
             _remove(connection, gone)
@@ -124,19 +124,19 @@ class Store:
     def of(self, inspections: Sequence[str]) -> list[Known]:
         """Their views."""
         with reading(self._engine) as connection:
-            rows = [row for some in _portions(inspections) for row in connection.execute(_columns(_K.inspection.in_(some)))]
+            rows = [row for some in portions(inspections) for row in connection.execute(_columns(_K.inspection.in_(some)))]
         return [_known(row) for row in rows]
 
     def these(self, ids: Sequence[int]) -> list[Known]:
         with reading(self._engine) as connection:
-            rows = [row for some in _portions(ids) for row in connection.execute(_columns(_K.id.in_(some)))]
+            rows = [row for some in portions(ids) for row in connection.execute(_columns(_K.id.in_(some)))]
         return [_known(row) for row in rows]
 
     def vectors(self, ids: Sequence[int]) -> dict[int, Half]:
         """As the trunk gave them. Those that are gone meanwhile are left out."""
         found: dict[int, Half] = {}
         with reading(self._engine) as connection:
-            for some in _portions(ids, _MOST_AT_ONCE):
+            for some in portions(ids, _MOST_AT_ONCE):
                 for id, vector in connection.execute(select(_V.id, _V.vector).where(_V.id.in_(some))):
                     found[id] = np.frombuffer(vector, np.float16)
         return found
@@ -179,7 +179,7 @@ def _restated(row: Any, what: Now) -> dict[str, Any] | None:
 
 
 def _remove(connection: Connection, ids: Sequence[int]) -> None:
-    for some in _portions(ids):
+    for some in portions(ids):
         connection.execute(delete(KNOWN).where(_K.id.in_(some)))
         connection.execute(delete(VECTORS).where(_V.id.in_(some)))
 
@@ -193,7 +193,3 @@ def _known(row: Any) -> Known:
     assert found.shape == (SKETCH,)
     names = (one.name for one in fields(Known) if one.name != "sketch")
     return Known(**{name: getattr(row, name) for name in names}, sketch=found)
-
-
-def _portions(names: Sequence[Any], size: int = _MANY) -> Iterator[Sequence[Any]]:
-    yield from (names[begin : begin + size] for begin in range(0, len(names), size))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import URL, BigInteger, Column, Double, Engine, Index, Integer, LargeBinary, MetaData, Table, Text, event
+from sqlalchemy import URL, BigInteger, Column, Double, Engine, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from streams.wiring.adapters.database.connection import open_engine, writing
 
@@ -58,7 +58,6 @@ def open_kept(state: Path) -> Engine:
         for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
             name.unlink(missing_ok=True)
     engine = open_engine(URL.create("sqlite", database=str(path)), cache_kib=2 << 10)
-    event.listen(engine, "connect", _little_memory)
     with writing(engine) as connection:
         META.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT}")
@@ -76,7 +75,3 @@ def _readable(path: Path) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _little_memory(connection: sqlite3.Connection, _: Any) -> None:
-    connection.execute("PRAGMA cache_size=-2048")

@@ -118,9 +118,16 @@ def test_naming_labels_each_member_and_says_so_on_the_topics(desk: Desk) -> None
         "the same mark on all of them",
     )
     assert {record.key for record in rows(desk) if record.topic == "label.v1"} == {b"plant/line-1/cam-1", b"plant/line-2/cam-1"}
-    page = reviewer.get("/unknowns", done=proposal).text
-    assert re.findall(r">(\d+) parts of disc</a>", page) == ["7"]
-    assert "9 parts are <strong>dent</strong> now" in page
+    assert "9 parts are <strong>dent</strong> now" in reviewer.get("/unknowns", done=proposal).text
+
+
+def test_what_was_named_is_offered_no_more(tmp_path: Path) -> None:
+    with console(tmp_path, ()) as desk:
+        settled(desk, plant(12, 10, 9))
+        engineer = written(desk)
+        done(named(desk, engineer, label="dent"))
+        assert [len(members) for members in groups(desk)] == [10, 9]
+        assert re.findall(r">(\d+) parts of disc</a>", engineer.get("/unknowns").text) == ["10", "9"]
 
 
 def test_named_parts_are_labelled_ones_for_others(desk: Desk) -> None:

@@ -99,7 +99,7 @@ def test_sketch_and_novelty(desk: Desk) -> None:
     asked = by_verdict(desk, "review")[0]
     vectors = heap(3, 1)
     fed(desk, [embedding(part(asked), vectors[0])])
-    found = desk.embeddings.sketch(part(asked))
+    found = desk.embeddings.sketches([part(asked)]).get(part(asked))
     assert found is not None
     assert found.shape == (SKETCH,)
     assert float(np.linalg.norm(found)) == pytest.approx(1, abs=1e-5)
@@ -109,7 +109,7 @@ def test_sketch_and_novelty(desk: Desk) -> None:
     assert not intake.full
     assert desk.embeddings.novelty(part(asked)) == pytest.approx(0, abs=1e-3)
     assert desk.embeddings.novelty("plant/line-1/cam-1:1-000000000000") is None
-    assert desk.embeddings.sketch("plant/line-1/cam-1:1-000000000000") is None
+    assert desk.embeddings.sketches(["plant/line-1/cam-1:1-000000000000"]) == {}
     assert desk.embeddings.similar(part(99), "v9", 3) == ()
 
 
