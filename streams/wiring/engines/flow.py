@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -93,8 +94,8 @@ class Flow:
         self._group, self._topics, self._client = group, list(topics), client
         self._handler, self._accept, self._on_gap, self._begin = handler, accept, on_gap, begin
         self._undertaker = Undertaker(stage=group, topic=dead_letter_topic, on_dead=on_dead, in_a_row=limits.dead_in_a_row)
-        self._slots = asyncio.Semaphore(concurrency)
         self._max_in_flight = limits.in_flight or 8 * concurrency
+        self._slots = asyncio.Semaphore(concurrency) if concurrency < self._max_in_flight else nullcontext()
         self._consumer_config = consumer_config(
             client,
             **membership(group, instance, limits.session_timeout_ms),
@@ -231,7 +232,8 @@ class Flow:
         try:
             outputs = await self._work(record)
             try:
-                await self._acks.deliver(outputs)
+                if outputs:
+                    await self._acks.deliver(outputs)
             except KafkaException as error:
                 if error.args[0].code() not in _REFUSED:
                     raise
@@ -253,8 +255,8 @@ class Flow:
         while True:
             attempt += 1
             try:
-                async with self._slots, asyncio.timeout(self._limits.call_s):
-                    outputs = await self._handler(record)
+                async with self._slots:
+                    outputs = await self._called(record)
                 self._done += 1
                 self._undertaker.alive()
                 self._done_metric.inc()
@@ -271,6 +273,12 @@ class Flow:
                 if attempt >= self._limits.attempts:
                     return self._undertaker.bury(record, verdict_on(error, attempt))
                 await self._back_off("bug", attempt, error)
+
+    async def _called(self, record: Received) -> Sequence[Record]:
+        if self._limits.call_s is None:
+            return await self._handler(record)
+        async with asyncio.timeout(self._limits.call_s):
+            return await self._handler(record)
 
     async def _back_off(self, cause: str, attempt: int, error: Exception) -> None:
         RETRIES.labels(self._group, cause).inc()

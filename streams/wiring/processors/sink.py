@@ -47,7 +47,18 @@ class Batch:
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self.refused: dict[int, str] = {}
-        self.done = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def committed(self) -> asyncio.Future[None]:
+        """Of one record: awaited by its task alone, which may be cancelled."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
+
+    def done(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
 
 class Sink:
@@ -122,7 +133,7 @@ class Sink:
         index = len(batch.writes)
         batch.writes.append(Write(place=(received.topic, received.partition), offset=received.offset, rows=rows))
         self._filled.set()
-        await batch.done.wait()
+        await batch.committed()
         if index in batch.refused:
             raise Unprocessable("not_storable", batch.refused[index])
         return ()
@@ -136,7 +147,7 @@ class Sink:
             batch, self._batch = self._batch, None
             if batch is not None:
                 await self._insist(partial(self._commit, batch))
-                batch.done.set()
+                batch.done()
 
     def _commit(self, batch: Batch) -> None:
         """All of it, or, where something in it cannot be stored, each record that can."""
