@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     such proxies, with commas between: from them alone X-Forwarded-For is believed, so that logins are limited by who tries.
     oidc_issuer, oidc_client, oidc_secret: an OpenID Connect provider at which people may log in; oidc_claim: of its ID token,
     that is their name here; oidc_newcomer: the role of whom no admin has added, None: they stay outside.
+    challenge_share: of what a person answers in the review queue, so much at most is challenge parts, whose answer is known;
+    0: none.
     linger_ms, batch_ms: how long the image processors and triage wait for company before a request to Kafka. Requests are
     what it costs; where a gate closes in a few tenths of a second, set both to a few milliseconds.
     health_host: where /metrics and /health listen; 0.0.0.0 inside a container. prometheus: the program that `demo
@@ -47,6 +49,7 @@ class Settings(BaseSettings):
     oidc_secret: SecretStr = SecretStr("")
     oidc_claim: str = "preferred_username"
     oidc_newcomer: Literal["operator", "reviewer", "engineer"] | None = None
+    challenge_share: float = Field(default=0.02, ge=0, le=0.1)
     profile: str = "cpu-fp32"
     log_level: str = "info"
     health_host: str = "127.0.0.1"

@@ -45,8 +45,9 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Docket:
-    """stands: the effective verdict, as far as is known here; before: the one that our decision took the place of, None: there
-    is none of ours. spoken: as `case.said`, in the same order. overruled: the engineer's word where no two agreed.
+    """stands: the effective verdict, as far as is known here; before: the one that our decision took the place of (of an answered
+    challenge: the one that stands), None: there is no decision of ours. spoken: as `case.said`, in the same order.
+    overruled: the engineer's word where no two agreed.
     tails: person -> id of their last label of this part, which their next one takes back.
     """
 
@@ -87,7 +88,7 @@ def met(docket: Docket, revision: int, stands: Stood) -> Docket:
     """With what the log says now. A revision that we did not make ends what was said before; an older one is old news."""
     case = docket.case
     same = revision == case.revision and stands.disposition == docket.stands.disposition
-    if revision < case.revision or same:
+    if docket.shown == "challenge" or revision < case.revision or same:
         return docket
     fresh = replace(case, revision=revision, since=revision, said=(), lease=None, closed=False)
     return replace(docket, case=fresh, stands=stands, before=None, spoken=(), overruled=None)
@@ -124,6 +125,8 @@ def answer(docket: Docket, opinion: Opinion, spoken: Spoken, now_ms: int) -> Cha
     if isinstance(case, str):
         return case
     docket = replace(docket, case=case, spoken=(*docket.spoken, spoken))
+    if docket.shown == "challenge":
+        return Change(docket=replace(docket, before=docket.stands))
     said = claims.decided(case)
     if said is None:
         return Change(docket=docket)
@@ -148,7 +151,8 @@ def undo(docket: Docket, who: str, now_ms: int) -> Change | Refusal:
     case = claims.undo(docket.case, who, now_ms)
     if isinstance(case, str):
         return case
-    return _restore(replace(docket, case=case, spoken=docket.spoken[:-1]))
+    docket = replace(docket, case=case, spoken=docket.spoken[:-1])
+    return Change(docket=replace(docket, before=None)) if docket.shown == "challenge" else _restore(docket)
 
 
 def _decide(docket: Docket, spoken: Spoken) -> Change:

@@ -2,6 +2,7 @@
 
 * open: a person is to look at it, or has and did not know. unknown: a defect of a kind that nobody has named: the models say
   so, or a person did. labelled: a person said what it is. Everything else passed, and nobody asks for it.
+* What was said of a challenge is nobody's example: a reviewer who sees that part beside another one knows it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Kept:
 
 def kept(part: Judged) -> Kept | None:
     """None: not worth keeping now. Of a part without a verdict, and that nobody labelled, ask again later."""
-    standing = shelve(Shelf(), part.labels).standing()
+    standing = [one for one in shelve(Shelf(), part.labels).standing() if one.shown != "challenge"]
     known = ((one.view, one.answer, one) for one in standing)
     said = {
         view: Said(answer=answer, label=one.label, taxonomy=one.taxonomy)

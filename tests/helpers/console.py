@@ -37,6 +37,7 @@ from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
 from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.adapters.thumbnails import Thumbnails
+from streams.wiring.console.challenges import Challenges
 from streams.wiring.console.escapes import bounds
 from streams.wiring.console.feed import Feed
 from streams.wiring.console.ports import Ports, Provider
@@ -78,6 +79,8 @@ class Desk:
         feed = Feed(self.ports.questions, self.ports.reviews.room, self.ports.embeddings)
         while feed.turn(self.now):
             pass
+        assert self.ports.reviews.challenges is not None
+        self.ports.reviews.challenges.refresh(self.now)
 
     def browser(self) -> Browser:
         return Browser(TestClient(application(self.ports), base_url=URL, follow_redirects=False))
@@ -134,8 +137,11 @@ def console(
     provider: Provider | None = None,
     newcomer: Role | None = None,
     second_share: float = 0.0,
+    challenge_share: float = 0.0,
 ) -> Iterator[Desk]:
-    """records: what the sink has stored; None: 120 parts of the simulated history. second_share: of parts looked at twice."""
+    """records: what the sink has stored; None: 120 parts of the simulated history. second_share: of parts looked at twice;
+    challenge_share: of answers, at most.
+    """
     engine = fresh_engine(None, folder)
     if fill:
         write(Store(engine), list(history(120) if records is None else records))
@@ -146,6 +152,7 @@ def console(
     kept = EmbeddingStore(kept_engine)
     embeddings = Embeddings(kept)
     about = About(questions=questions, threshold=Thresholds(questions))
+    challenges = Challenges(questions, Dockets(desk_engine), read_image, challenge_share)
     made: list[Desk] = []
     ports = Ports(
         questions=questions,
@@ -167,7 +174,7 @@ def console(
         secure=secure,
         url=URL,
         escapes=lambda: bounds(questions),
-        reviews=Reviews(questions, Dockets(desk_engine), Taxonomies(desk_engine), Room(), lambda: second_share),
+        reviews=Reviews(questions, Dockets(desk_engine), Taxonomies(desk_engine), Room(), lambda: second_share, challenges),
         provider=provider,
         newcomer=newcomer,
     )

@@ -89,6 +89,12 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
+def about(n: int) -> str:
+    """A count as far as one wants to know it: tens, above 1000 hundreds. One more or less cannot be seen."""
+    step = 10 if n < 1000 else 100
+    return "fewer than 10" if n < 10 else f"about {(n + step // 2) // step * step:,}"
+
+
 def word(text: str) -> str:
     """`no_verdict` -> `no verdict`."""
     return text.replace("_", " ")
@@ -99,5 +105,5 @@ def short(digest: str | None) -> str:
 
 
 _JINJA.filters.update(
-    when=when, clock=clock, moment=from_millis, number=number, percent=percent, word=word, short=short, size=size
+    when=when, clock=clock, moment=from_millis, number=number, percent=percent, word=word, short=short, size=size, about=about
 )

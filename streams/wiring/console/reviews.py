@@ -2,7 +2,8 @@
 
 The order is kept in memory, of everything that is open; who has a part and what was said lies in the console's database, in one
 transaction with what it sends, and decides: memory only saves asking. A person has two parts at a time, the one to look at and
-the next one, so that its images are there already.
+the next one, so that its images are there already. Now and then one of them is a challenge (`challenges.py`): an answer to it is
+a label and decides nothing, and who answers cannot tell.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from streams.review.blind import Item, audit_now, is_blind
 from streams.review.claims import OPINIONS, Refusal
 from streams.review.docket import Docket, Spoken, Stood
 from streams.review.words import Facts, Told
+from streams.wiring.console.challenges import Challenges
 from streams.wiring.console.versions import Versions
 from streams.wiring.console.waiting import Room
 
@@ -127,7 +129,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """number: of the answer, for undoing it. decided: what the part gets; None: another person is asked, or nothing changed."""
+    """number: of the answer, for undoing it. decided: what the part gets, or would get, were it no challenge; None: another
+    person is asked, or nothing changed.
+    """
 
     inspection: str
     number: int
@@ -138,9 +142,18 @@ Fault = Refusal | str
 
 
 class Reviews:
-    """Every method may be called from any thread, and raises Unavailable."""
+    """Every method may be called from any thread, and raises Unavailable. challenges: None: nobody is given any."""
 
-    def __init__(self, parts: Parts, desk: Dockets, classes: Classes, room: Room, second_share: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        desk: Dockets,
+        classes: Classes,
+        room: Room,
+        second_share: Callable[[], float],
+        challenges: Challenges | None = None,
+    ) -> None:
+        self.challenges = challenges
         self._parts, self._desk, self._classes = parts, desk, classes
         self.versions = Versions(parts)
         self.room, self._second_share = room, second_share
@@ -176,6 +189,9 @@ class Reviews:
             found = self.room.next(who, role in DECIDERS, audit, now)
             if found is None:
                 return None
+            challenge = self.challenges.instead(found, who, now) if self.challenges is not None else None
+            if challenge is not None and (held := self._seat(challenge, who, role, seat, now)) is not None:
+                return held
             held = self._seat(found, who, role, seat, now)
             if held is not None:
                 self.room.shown(found)
@@ -226,12 +242,13 @@ class Reviews:
         )
 
     def _docket(self, filed: Filed | None, part: Any) -> Docket | None:
-        """With what the log says; None: the part is not open, whatever anybody thought."""
+        """With what the log says; None: the part is not open, whatever anybody thought. A challenge is, once it was given."""
         stands = Stood(disposition=part.disposition, label=part.label)
         if filed is None:
             shown: Shown = "audit" if part.disposition == "pass" else "review"
-            share = self._second_share()
-            return dockets.open_docket(part.inspection, part.revision, stands, shown, share) if part.is_open else None
+            if not part.is_open or part.purpose == "challenge":
+                return None
+            return dockets.open_docket(part.inspection, part.revision, stands, shown, self._second_share())
         known = dockets.load(filed.data)
         found = dockets.met(known, part.revision, stands)
         return found if part.is_open or found is known else None
@@ -286,9 +303,10 @@ class Reviews:
             self._file(desk, after)
             number = desk.note(who, form.inspection)
         self.room.heard(after, now_ms)
-        return Done(
-            inspection=form.inspection, number=number, decided=change.decided.becomes if change.decided is not None else None
-        )
+        if self.challenges is not None:
+            self.challenges.answered(who)
+        told = spoken if found.shown == "challenge" else change.decided
+        return Done(inspection=form.inspection, number=number, decided=None if told is None else told.becomes)
 
     def _said(
         self,

@@ -120,7 +120,9 @@ class Room:
 
     # ---------------------------------------------------------------- what people do
     def heard(self, docket: Docket, now_ms: int) -> None:
-        """A docket as it is filed now."""
+        """A docket as it is filed now. A challenge waits for nobody here: it was given to one person."""
+        if docket.shown == "challenge":
+            return
         with self._lock:
             self._heard(docket, now_ms)
 
@@ -146,6 +148,8 @@ class Room:
 
     def reopened(self, part: Any, docket: Docket, now_ms: int) -> None:
         """Somebody took back what they said. part: as it was before they said it."""
+        if docket.shown == "challenge":
+            return
         with self._lock:
             self._contested.pop(part.inspection, None)
             if part.inspection not in self:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import structlog
 import uvicorn
 
+from schemas.common import ImageRef
 from streams.capture.image import as_png, thumbnail
 from streams.fates import Unavailable
 from streams.judgement.rules import mismatch, rules_of, unruled
@@ -46,6 +47,7 @@ from streams.wiring.adapters.images import Images
 from streams.wiring.adapters.reach import Reach
 from streams.wiring.adapters.thumbnails import Thumbnails
 from streams.wiring.clustering import clusters_in_child
+from streams.wiring.console.challenges import Challenges
 from streams.wiring.console.escapes import Kept
 from streams.wiring.console.feed import Feed
 from streams.wiring.console.naming import settle
@@ -160,6 +162,8 @@ class Console:
     def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
         accounts, namings, threshold = Accounts(self._desk), Namings(self._desk), Thresholds(self._questions)
         about = About(questions=self._questions, threshold=threshold)
+        read = readable(images.read_now, lambda: reach.trouble)
+        challenges = Challenges(self._questions, Dockets(self._desk), read, self._settings.challenge_share)
         return Ports(
             questions=self._questions,
             accounts=accounts,
@@ -180,7 +184,7 @@ class Console:
             secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
             url=self.url,
             escapes=self._escapes.found,
-            reviews=reviews_of(self._questions, Dockets(self._desk), Taxonomies(self._desk), accounts),
+            reviews=reviews_of(self._questions, Dockets(self._desk), Taxonomies(self._desk), accounts, challenges),
             provider=_provider(self._settings),
             newcomer=self._settings.oidc_newcomer,
         )
@@ -216,6 +220,8 @@ class Following:
             now = datetime.now(UTC)
             try:
                 self._hear(now)
+                if self._reviews.challenges is not None:
+                    self._reviews.challenges.refresh(now)
                 wait_s = _BREATH_S if self._feed.turn(now) else _TURN_S
             except Unavailable as error:
                 log.warning("a database is away", error=str(error))
@@ -232,14 +238,27 @@ class Following:
         self._heard = now
 
 
-def reviews_of(questions: Questions, dockets: Dockets, taxonomies: Taxonomies, accounts: Accounts) -> Reviews:
+def readable(read: Callable[[ImageRef], bytes], trouble: Callable[[], str | None]) -> Callable[[ImageRef], bytes]:
+    """As `read`, without waiting for a Kafka that is known to be away."""
+
+    def read_now(ref: ImageRef) -> bytes:
+        if ref.uri.startswith("kafka:") and (said := trouble()) is not None:
+            raise Unavailable(f"Kafka does not answer: {said}")
+        return read(ref)
+
+    return read_now
+
+
+def reviews_of(
+    questions: Questions, dockets: Dockets, taxonomies: Taxonomies, accounts: Accounts, challenges: Challenges
+) -> Reviews:
     """Second looks only where there is somebody to give them."""
 
     def second_share() -> float:
         able = [user for user in accounts.users() if user.ready and not user.disabled and user.role in REVIEWERS]
         return SECOND_SHARE if len(able) > 1 else 0.0
 
-    return Reviews(questions, dockets, taxonomies, Room(), second_share)
+    return Reviews(questions, dockets, taxonomies, Room(), second_share, challenges)
 
 
 async def _settle(ports: Ports) -> None:

@@ -45,7 +45,7 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenReviews:
-    """Parts of one product that wait for a person; of all purposes."""
+    """Parts of one product that wait for a person; of all purposes but challenges, which nobody decides."""
 
     product: str
     n: int

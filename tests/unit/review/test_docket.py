@@ -142,3 +142,23 @@ def test_revisions_follow_each_other_and_text_gives_the_docket_back(steps: list[
 def _any(docket: Docket, who: str, said: Answer) -> Change | str:
     opinion: Opinion = wanted(docket.case) or "first"
     return answer(docket, opinion, spoken(who, said, docket.case.revision), 0)
+
+
+def test_an_answer_to_a_challenge_decides_nothing_whatever_it_is_and_one_person_gives_it() -> None:
+    for said in ("good", "defect", "unsure"):
+        asked = open_docket(part(1), 1, REVIEW, "challenge", 0.0)
+        change = say(asked, "ada", said)
+        after = change.docket
+        assert (change.decided, change.restored, after.stands, after.case.revision) == (None, None, REVIEW, 1)
+        assert not after.is_open
+        assert not after.is_contested
+        assert take(after, "bob", 0, LEASE) == "closed"
+        back = undo(after, "ada", 0)
+        assert isinstance(back, Change)
+        assert (back.restored, back.docket, load(dump(after))) == (None, asked, after)
+
+
+def test_what_the_log_says_of_a_challenge_does_not_end_its_look() -> None:
+    taken = take(open_docket(part(1), 1, REVIEW, "challenge", 0.0), "ada", 0, LEASE)
+    assert not isinstance(taken, str)
+    assert met(taken[0], 2, Stood(disposition="scrap")) == taken[0]

@@ -1,7 +1,7 @@
 """Questions about the classes of defects: which version is in force, which were proposed, what was labelled. Reads only.
 
 What an old label's class means today is `streams.review.taxonomy`'s to say; here are the versions that it follows. A label stands
-while it has an answer and nobody took it back.
+while it has an answer and nobody took it back; what was said of a challenge is none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from schemas.taxonomy import ClassProposalV1, TaxonomyV1
 from streams.fates import Unavailable
 from streams.wiring.adapters.database.ask_monitors import Act, act_of
 from streams.wiring.adapters.database.ask_parts import time_of
-from streams.wiring.adapters.database.standing import still_said
+from streams.wiring.adapters.database.standing import of_a_part
 from streams.wiring.adapters.database.tables import ACTS, IN_FORCE, LABELS, MODEL_SETS, POLICIES, PROPOSALS, TAXONOMIES
 
 Fate = Literal["open", "accepted", "rejected", "withdrawn"]
@@ -122,7 +122,7 @@ def _dispositions(policies: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def labelled(connection: Connection, product: str) -> tuple[Labelled, ...]:
     groups = (_L.answer, _L.label, _L.taxonomy)
-    query = select(*groups, func.count().label("n")).where(_L.product == product, still_said()).group_by(*groups)
+    query = select(*groups, func.count().label("n")).where(_L.product == product, of_a_part()).group_by(*groups)
     return tuple(Labelled(**row) for row in connection.execute(query).mappings())
 
 
@@ -132,7 +132,7 @@ def gathered(connection: Connection, product: str, groups: Mapping[str, Sequence
     if not whens:
         return {}
     today = case(*whens).label("today")
-    mine = (_L.product == product, _L.answer == "defect", still_said())
+    mine = (_L.product == product, _L.answer == "defect", of_a_part())
     each = select(today, _L.physical, _L.inspection, _L.data, _L.at_us, _L.label_id).where(*mine).subquery().c
     counts = select(each.today, func.count().label("n"), func.count(each.physical.distinct()).label("parts"))
     newest = func.row_number().over(partition_by=each.today, order_by=(each.at_us.desc(), each.label_id))

@@ -24,7 +24,7 @@ from schemas.label import LabelV1
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from streams.fates import Unavailable
-from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_open, ask_reviewers
+from streams.wiring.adapters.database import ask_classes, ask_escapes, ask_known, ask_open, ask_reviewers
 from streams.wiring.adapters.database import tables as t
 from streams.wiring.adapters.database.ask_baselines import baselines_in_use
 from streams.wiring.adapters.database.ask_monitors import Act, acts, model_sets, proofs
@@ -288,6 +288,11 @@ class Questions:
         with self._asking() as connection:
             return ask_classes.acts(connection, product)
 
+    def known_parts(self, begin: datetime, now: datetime) -> tuple[ask_known.KnownPart, ...]:
+        """Challenge parts that cannot be told from production, of sets that were closed since `begin`."""
+        with self._asking() as connection:
+            return ask_known.known_parts(connection, begin, now)
+
     def known_answers(self) -> tuple[ask_reviewers.Known, ...]:
         """What people said of challenge parts."""
         with self._asking() as connection:
@@ -358,7 +363,8 @@ def _last_verdicts(connection: Connection) -> dict[str, datetime]:
 
 def _open_reviews(connection: Connection) -> dict[str, int]:
     c = t.INSPECTIONS.c
-    query = select(c.station, func.count()).where(text(t.OPEN), c.disposition == "review").group_by(c.station)
+    mine = (text(t.OPEN), c.disposition == "review", c.purpose != "challenge")
+    query = select(c.station, func.count()).where(*mine).group_by(c.station)
     return {station: n for station, n in connection.execute(query)}
 
 

@@ -221,8 +221,11 @@ def _audit(product: str, rows: Sequence[Any]) -> Audit:
 
 
 def open_reviews(connection: Connection, scope: Scope, most: int = 1000) -> tuple[Part, ...]:
-    """Inspections that wait for a person: `review` that nobody has decided, oldest first. Audited passes: `open_audits`."""
-    return _parts(connection, scope, most, _I.disposition == "review", _I.decided_by == "policy")
+    """Inspections that wait for a person: `review` that nobody has decided, oldest first. Audited passes: `open_audits`.
+
+    Challenge parts do not: what becomes of them is nobody's to decide.
+    """
+    return _parts(connection, scope, most, _I.disposition == "review", _I.decided_by == "policy", _I.purpose != "challenge")
 
 
 def open_audits(connection: Connection, scope: Scope, most: int = 1000) -> tuple[Part, ...]:

@@ -244,10 +244,10 @@ def late(connection: Connection, scope: Scope) -> int:
 
 
 def waiting(connection: Connection, scope: Scope) -> tuple[Waiting, ...]:
-    """Parts on `review` that nobody has decided, by product. `ask_parts.open_reviews` names them."""
+    """Parts on `review` that nobody has decided, by product, without challenge parts. `ask_parts.open_reviews` names them."""
     query = select(_I.product, func.count().label("n"), func.min(_I.at_us).label("oldest_us"))
-    mine = (*within(scope, INSPECTIONS), _I.disposition == "review", _I.decided_by == "policy")
-    rows = connection.execute(query.where(*mine).group_by(_I.product).order_by(_I.product))
+    asked = (_I.disposition == "review", _I.decided_by == "policy", _I.purpose != "challenge")
+    rows = connection.execute(query.where(*within(scope, INSPECTIONS), *asked).group_by(_I.product).order_by(_I.product))
     return tuple(Waiting(product=row.product, n=row.n, oldest_at=time_of(row.oldest_us)) for row in rows)
 
 

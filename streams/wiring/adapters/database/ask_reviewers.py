@@ -6,11 +6,13 @@ One row a person and part: a part is a defect where any of its views was called 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from schemas.label import Answer
+from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.database.standing import still_said
 from streams.wiring.adapters.database.tables import INSPECTIONS, LABELS
 
@@ -34,7 +36,9 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """An opinion on a challenge part. part: the same for every showing of it. bad: what it is; truth: its class, if told."""
+    """An opinion on a challenge part. part: the same for every showing of it at its station. bad: what it is; truth: its class,
+    if told.
+    """
 
     said: Opinion
     part: str
@@ -43,15 +47,16 @@ class Known:
 
 
 def known(connection: Connection) -> tuple[Known, ...]:
-    """Of challenge parts that are in the database. Graded ones are left out: they need not be found."""
-    opinions = _opinions(connection, _L.inspection.in_(select(_I.inspection).where(_I.challenge.is_not(None))))
-    stamps = dict(_stamps(connection))
+    """In blind looks at challenge parts that are in the database. Graded ones are left out: they need not be found."""
+    opinions = _opinions(connection, _L.shown == "challenge")
+    stamps = _stamps(connection, sorted({one.inspection for one in opinions}))
     found = []
     for one in opinions:
-        stamp = stamps[one.inspection]
+        station, stamp = stamps.get(one.inspection, ("", {"kind": "graded"}))
         if stamp["kind"] != "graded":
             bad = stamp["kind"] == "defect"
-            found.append(Known(said=one, part=stamp["part"], bad=bad, truth=stamp.get("label") if bad else None))
+            part = f"{station}/{stamp['part']}"
+            found.append(Known(said=one, part=part, bad=bad, truth=stamp.get("label") if bad else None))
     return tuple(found)
 
 
@@ -67,9 +72,11 @@ def several(connection: Connection) -> tuple[tuple[Opinion, ...], ...]:
     return tuple(said for said in each if len(said) > 1)
 
 
-def _stamps(connection: Connection) -> list[tuple[str, dict[str, str]]]:
-    rows = connection.execute(select(_I.inspection, _I.challenge).where(_I.challenge.is_not(None)))
-    return [(inspection, json.loads(stamp)) for inspection, stamp in rows]
+def _stamps(connection: Connection, inspections: Sequence[str]) -> dict[str, tuple[str, dict[str, str]]]:
+    """inspection -> (station, stamp)."""
+    query = select(_I.inspection, _I.station, _I.challenge).where(_I.challenge.is_not(None))
+    each = (connection.execute(query.where(_I.inspection.in_(some))) for some in portions(inspections))
+    return {row.inspection: (row.station, json.loads(row.challenge)) for rows in each for row in rows}
 
 
 def _opinions(connection: Connection, condition: ColumnElement[bool]) -> list[Opinion]:

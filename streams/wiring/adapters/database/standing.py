@@ -2,6 +2,7 @@
 
 A label stands where it has an answer, whoever gave it did not take it back, and somebody looked: whoever names a cluster labels
 parts that were not on the screen, and those say nothing of how good a verdict was. Same rule as `review/labels.py`, in SQL.
+What was said of a challenge says how people look, and nothing of a part: it stands for nobody but `ask_reviewers`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ def still_said() -> ColumnElement[bool]:
     return and_(_L.answer.is_not(None), ~back.exists())
 
 
+def of_a_part() -> ColumnElement[bool]:
+    """Of a row of `labels`: still said, and not of a challenge."""
+    return and_(still_said(), _L.shown != "challenge")
+
+
 def standing() -> ColumnElement[bool]:
-    """Of a row of `labels`: said, and looked at."""
-    return and_(still_said(), not_(and_(_L.shown == "cluster", _L.data.like(_UNSEEN))))
+    """Of a row of `labels`: still said, not of a challenge, and looked at."""
+    return and_(of_a_part(), not_(and_(_L.shown == "cluster", _L.data.like(_UNSEEN))))

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, func, select
 from schemas.envelope import Record
 from streams.wiring.adapters.database.connection import reading, writing
 from streams.wiring.adapters.desk.outgoing import put
-from streams.wiring.adapters.desk.tables import ANSWERS, DOCKETS
+from streams.wiring.adapters.desk.tables import ANSWERS, DOCKETS, TESTED
 
-_D, _A = DOCKETS.c, ANSWERS.c
+_D, _A, _T = DOCKETS.c, ANSWERS.c, TESTED.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,29 @@ class Desk:
         """That answer was taken back."""
         self._connection.execute(ANSWERS.update().where(_A.id == number).values(undone=True))
 
+    def tested(self, who: str) -> dict[str, int]:
+        """Parts with a known answer that this person was given -> when last (us)."""
+        query = select(_T.part, _T.at_us).where(_T.who == who)
+        return {row.part: row.at_us for row in self._connection.execute(query)}
+
+    def answers_since_test(self, who: str) -> int:
+        """How many answers this person has given, taken back or not, since they were given the last such part, or ever."""
+        last = select(func.coalesce(func.max(_T.answer), 0)).where(_T.who == who).scalar_subquery()
+        query = select(func.count()).select_from(ANSWERS).where(_A.who == who, _A.id > last)
+        return int(self._connection.execute(query).scalar_one())
+
+    def is_looked_at(self, part: str, now_ms: int) -> bool:
+        """Whether somebody has this part with a known answer now, in whatever inspection."""
+        query = select(_T.part).join_from(TESTED, DOCKETS, _D.inspection == _T.inspection)
+        return self._connection.execute(query.where(_T.part == part, _D.held_until_ms > now_ms)).first() is not None
+
+    def test(self, who: str, part: str, inspection: str) -> None:
+        """That this person is given this part with a known answer."""
+        last = self._connection.execute(select(func.max(_A.id)).where(_A.who == who)).scalar_one() or 0
+        self._connection.execute(TESTED.delete().where(_T.who == who, _T.part == part))
+        row = {"who": who, "part": part, "inspection": inspection, "answer": last, "at_us": self._now_us}
+        self._connection.execute(TESTED.insert(), row)
+
 
 class Dockets:
     """Every method raises Unavailable."""
@@ -120,11 +143,12 @@ class Dockets:
             return int(connection.execute(query).scalar_one())
 
     def forget(self, before_us: int, most: int = 1000) -> int:
-        """What nobody has touched since then; at most so many dockets and answers."""
+        """What nobody has touched since then; at most so many dockets and answers. The newest answer stays: numbers go on."""
         with writing(self._engine) as connection:
             old = select(_D.inspection).where(_D.changed_us < before_us).limit(most)
             gone = connection.execute(DOCKETS.delete().where(_D.inspection.in_(old))).rowcount
-            past = select(_A.id).where(_A.at_us < before_us).limit(most)
+            newest = select(func.max(_A.id)).scalar_subquery()
+            past = select(_A.id).where(_A.at_us < before_us, _A.id < newest).limit(most)
             return int(gone + connection.execute(ANSWERS.delete().where(_A.id.in_(past))).rowcount)
 
 

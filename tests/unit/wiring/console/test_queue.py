@@ -281,7 +281,7 @@ def test_why_with_10_kb_is_cut(desk: Desk, ada: Browser) -> None:
 def test_what_waits_is_said_while_kafka_is_away(desk: Desk, ada: Browser) -> None:
     desk.trouble = "Local: All broker connections are down"
     answer = press(ada, look(ada), "good")
-    assert f"{desk.outgoing.waiting()} records" in answer.text
+    assert "Fewer than 10 records" in answer.text
     assert "nothing is lost" in answer.text
 
 
