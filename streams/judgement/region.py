@@ -35,7 +35,7 @@ def strange_region(heat: NDArray[np.float32], threshold: float, prepared: Region
     A cell is strange above the threshold, and the ten strangest always are: the score is their mean over a finer map.
     prepared: the part of the stored image that the heat map covers.
     """
-    rows, columns = np.nonzero(heat >= _cut(heat, threshold))
+    rows, columns = np.nonzero(heat >= strange_from(heat, threshold))
     width, height = (prepared.x1 - prepared.x0) / SIDE, (prepared.y1 - prepared.y0) / SIDE
     region = Region(
         x0=max(prepared.x0, prepared.x0 + math.floor((int(columns.min()) - 1) * width)),
@@ -48,10 +48,11 @@ def strange_region(heat: NDArray[np.float32], threshold: float, prepared: Region
 
 def strange_area(values: NDArray[np.float32], threshold: float, prepared: Region) -> int:
     """The area that `strange_region` gives, in pixels, from the heat map's values in any order."""
-    return _area(int(np.count_nonzero(values >= _cut(values, threshold))), prepared)
+    return _area(int(np.count_nonzero(values >= strange_from(values, threshold))), prepared)
 
 
-def _cut(values: NDArray[np.float32], threshold: float) -> float:
+def strange_from(values: NDArray[np.float32], threshold: float) -> float:
+    """The value from which a cell is strange."""
     return min(threshold, float(np.partition(values, -STRANGEST, axis=None)[-STRANGEST]))
 
 

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "streams/monitors/spc/packing": stage("monitors") | {"pydantic"},
     "streams/monitors/thresholds": stage("monitors") | {"threadpoolctl"},
     "streams/review/clusters": stage("review") | {"sklearn", "threadpoolctl"},
+    "streams/review/proposal": stage("review") | {"cv2"},
     "streams/training": stage("training") | {"onnx", "onnxruntime", "sklearn", "threadpoolctl"},
     "streams/judgement/ledger": {"schemas"},
     "streams/wiring/driver": CLOCKS | {"schemas", "confluent_kafka", "structlog"},
@@ -76,6 +77,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"schemas", "streams.wiring.adapters", "streams.wiring.learned", "streams.wiring.learning", "streams.wiring.looked"},
     "streams/wiring/trying": {"schemas", "streams.judgement", "streams.wiring.adapters.database", "numpy", "pydantic"},
     "streams/wiring/clustering": {"schemas", "streams.fates", "streams.review", "numpy", "os"},
+    "streams/wiring/masking": {"schemas", "streams.fates", "streams.capture", "streams.evidence", "streams.review"}
+    | {"numpy", "os", "threading"},
     "streams/wiring/grouping": {"schemas", "streams.fates", "streams.review", "streams.wiring.adapters", "threading", "time"}
     | {"structlog"},
     "streams/wiring/from_log": {"schemas", "streams.wiring.adapters"},

@@ -23,6 +23,7 @@ from schemas.label import Role
 from streams.capture.image import as_png, thumbnail
 from streams.fates import Unprocessable
 from streams.review.clusters import clustered
+from streams.wiring import masking
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.adapters.desk.accounts import Accounts
@@ -36,10 +37,12 @@ from streams.wiring.adapters.desk.taxonomies import Taxonomies
 from streams.wiring.adapters.embeddings.similar import Embeddings
 from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
 from streams.wiring.adapters.embeddings.tables import open_kept
+from streams.wiring.adapters.images import FileImages
 from streams.wiring.adapters.thumbnails import Thumbnails
 from streams.wiring.console.challenges import Challenges
 from streams.wiring.console.escapes import bounds
 from streams.wiring.console.feed import Feed
+from streams.wiring.console.painting import Masks
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import Reviews
 from streams.wiring.console.waiting import Room
@@ -152,7 +155,9 @@ def console(
     kept = EmbeddingStore(kept_engine)
     embeddings = Embeddings(kept)
     about = About(questions=questions, threshold=Thresholds(questions))
-    challenges = Challenges(questions, Dockets(desk_engine), read_image, challenge_share)
+    dockets = Dockets(desk_engine)
+    challenges = Challenges(questions, dockets, read_image, challenge_share)
+    reviews = Reviews(questions, dockets, Taxonomies(desk_engine), Room(), lambda: second_share, challenges)
     made: list[Desk] = []
     ports = Ports(
         questions=questions,
@@ -166,6 +171,9 @@ def console(
         read_image=read_image,
         as_png=as_png,
         thumbnails=Thumbnails(read_image, thumbnail),
+        painter=masking,  # in this process: its own one is tried by itself
+        masks=Masks(questions, dockets, reviews, namings.said),
+        keep_file=FileImages(folder / "images").keep,
         unknowns=Grouping(kept, about, namings.taken, clustered, Pace(rest_s=0, patience_s=60)),
         namings=namings,
         threshold=Thresholds(questions),
@@ -174,7 +182,7 @@ def console(
         secure=secure,
         url=URL,
         escapes=lambda: bounds(questions),
-        reviews=Reviews(questions, Dockets(desk_engine), Taxonomies(desk_engine), Room(), lambda: second_share, challenges),
+        reviews=reviews,
         provider=provider,
         newcomer=newcomer,
     )

@@ -51,6 +51,14 @@ class FileImages:
                 _sync_folder(folder)
         return "file://" + quote(str(path.resolve()))
 
+    def keep(self, data: bytes) -> tuple[str, str]:
+        """(its address, its SHA-256). Raises Unavailable."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            return self.put(data, sha256), sha256
+        except OSError as error:
+            raise Unavailable(f"{self.root}: {error.strerror}") from error
+
 
 def _write(path: Path, data: bytes) -> None:
     with path.open("xb") as file:

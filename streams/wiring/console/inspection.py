@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
+from streams.wiring.console.painted import overlays, paintable
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page
 
 MOST_TYPED = 300
+DONE = {"mask": "The mask is saved."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """One view. width, height: in px, None where the announcement is gone. region: (x, y, width, height) in px of the image
     that the heat map covers. threshold: above which the view is anomalous. boxes: of segmentation, with what they measure.
+    masks: (who painted it, its address). paint_url: where this person may paint one.
     """
 
     view: str
@@ -32,6 +35,8 @@ class Picture:
     p_value: float | None
     threshold: float | None
     boxes: tuple[Mapping[str, Any], ...]
+    masks: tuple[tuple[str, str], ...] = ()
+    paint_url: str | None = None
 
 
 def show(ask: Ask) -> Response:
@@ -56,7 +61,13 @@ def _one(ask: Ask, wanted: str) -> Response:
     found = ask.ports.questions.inspected(wanted)
     if found is None:
         return page(ask, "find.html", 404, typed=wanted[:MOST_TYPED], found=(), asked=True)
-    return page(ask, "inspection.html", one=found, pictures=pictures(ask, found), models=_models(found))
+    done = DONE.get(ask.asked("done"), "")
+    return page(ask, "inspection.html", one=found, done=done, pictures=_with_masks(ask, found), models=_models(found))
+
+
+def _with_masks(ask: Ask, found: Any) -> list[Picture]:
+    masks, paint = overlays(ask, found.inspection), paintable(ask, found.inspection)
+    return [replace(one, masks=masks.get(one.view, ()), paint_url=paint.get(one.view)) for one in pictures(ask, found)]
 
 
 def pictures(ask: Ask, found: Any) -> list[Picture]:
@@ -79,7 +90,7 @@ def _picture(ask: Ask, found: Any, view: str) -> Picture:
         kind=None if image is None else image.content_type,
         image_url=f"/inspection/image?{query}",
         heat_url=f"/inspection/heat?{query}" if heat else None,
-        region=_covered(found.model_set, width or 0, height or 0),
+        region=covered(found.model_set, width or 0, height or 0),
         score=anomaly.score if anomaly else None,
         p_value=anomaly.p_value if anomaly else None,
         threshold=_threshold(ask, found, view),
@@ -92,7 +103,7 @@ def _threshold(ask: Ask, found: Any, view: str) -> float | None:
     return None if part is None else ask.ports.threshold(part.policy, part.model_set, view)
 
 
-def _covered(model_set: Any, width: int, height: int) -> tuple[int, int, int, int]:
+def covered(model_set: Any, width: int, height: int) -> tuple[int, int, int, int]:
     """The region of interest cut to the image, as preparation does, else the whole image."""
     model = model_set.model("anomaly") if model_set is not None else None
     roi = model.preparation.roi if model is not None else None

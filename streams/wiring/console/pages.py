@@ -18,8 +18,10 @@ from streams.wiring.console import (
     inspection,
     lines,
     login,
+    masks,
     model_acts,
     models,
+    painted,
     pictures,
     queue,
     reviewers,
@@ -38,6 +40,7 @@ ADMIN: frozenset[Role] = frozenset(("admin",))
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """act: what is done, in words. may: who; None: anybody, logged in or not. menu: its name in the navigation, if it is there.
+    takes: what a POST sends: a form, or a PNG.
 
     A handler that is no coroutine function runs in a thread, so it may wait for a database.
     """
@@ -48,6 +51,7 @@ class Page:
     handler: Handler
     method: Literal["GET", "POST"] = "GET"
     menu: str | None = None
+    takes: Literal["form", "png"] = "form"
 
 
 PAGES: tuple[Page, ...] = (
@@ -62,6 +66,11 @@ PAGES: tuple[Page, ...] = (
     Page(path="/inspection/image", act="look at an image", may=ALL, handler=pictures.image),
     Page(path="/inspection/thumbnail", act="look at a small image", may=ALL, handler=thumbnails.show),
     Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
+    Page(path="/inspection/mask", act="look at a mask", may=ALL, handler=painted.show),
+    Page(path="/mask", act="paint a mask", may=REVIEWERS, handler=masks.show),
+    Page(path="/mask/proposal", act="see a proposed mask", may=REVIEWERS, handler=masks.proposal),
+    Page(path="/mask/measure", act="measure a mask", may=REVIEWERS, handler=masks.measure, method="POST", takes="png"),
+    Page(path="/mask/save", act="save a mask", may=REVIEWERS, handler=masks.save, method="POST", takes="png"),
     Page(path="/unknowns", act="look at unknown defects", may=ALL, handler=unknowns.show, menu="Unknowns"),
     Page(path="/unknowns/cluster", act="look at a cluster of them", may=ALL, handler=unknowns.cluster),
     Page(path="/unknowns/name", act="name a cluster", may=REVIEWERS, handler=unknowns.name, method="POST"),

@@ -7,13 +7,14 @@ import zlib
 
 from starlette.responses import Response
 
+from schemas.common import ImageRef
 from streams.fates import Unavailable, Unprocessable
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.security import Rejected
 
 TIFF = "image/tiff"
 SHOWN = frozenset(("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif"))
-_KEPT = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
+KEPT = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
 _SIDE = 32
 _FROM, _FULL = 0.8, 2.0  # of the threshold: where colour begins, and where it is strongest
 _LOW, _HIGH = (255, 190, 0), (214, 0, 40)
@@ -23,20 +24,27 @@ def image(ask: Ask) -> Response:
     ref = ask.ports.questions.image(ask.asked("id"), ask.asked("view"))
     if ref is None:
         raise Rejected(404, "No evidence names an image of this view.")
+    data, kind = data_of(ask, ref), ref.content_type if ref.content_type in SHOWN else "application/octet-stream"
+    if ref.content_type == TIFF:  # stations may send it, few browsers show it
+        try:
+            data, kind = ask.ports.as_png(data), "image/png"
+        except Unprocessable as error:
+            raise Rejected(404, why_not(error.reason)) from error
+    extra = {} if kind in SHOWN else {"Content-Disposition": "attachment"}
+    return Response(data, media_type=kind, headers={**KEPT, **extra})
+
+
+def data_of(ask: Ask, ref: ImageRef) -> bytes:
+    """As it was judged. Raises Rejected 404 with the reason, 503."""
     trouble = ask.ports.kafka_trouble() if ref.uri.startswith("kafka:") else None
     if trouble is not None:  # to wait for it would keep the threads that others need
         raise Rejected(503, f"The image cannot be read now: Kafka does not answer: {trouble}")
-    kind = ref.content_type if ref.content_type in SHOWN else "application/octet-stream"
     try:
-        data = ask.ports.read_image(ref)
-        if ref.content_type == TIFF:  # stations may send it, few browsers show it
-            data, kind = ask.ports.as_png(data), "image/png"
+        return ask.ports.read_image(ref)
     except Unprocessable as error:
         raise Rejected(404, why_not(error.reason)) from error
     except Unavailable as error:
         raise Rejected(503, f"The image cannot be read now: {error}") from error
-    extra = {} if kind in SHOWN else {"Content-Disposition": "attachment"}
-    return Response(data, media_type=kind, headers={**_KEPT, **extra})
 
 
 def why_not(reason: str) -> str:
@@ -57,7 +65,7 @@ def heat(ask: Ask) -> Response:
     part = ask.ports.questions.standing(inspection)
     threshold = None if part is None else ask.ports.threshold(part.policy, part.model_set, view)
     top, cells = found
-    return Response(overlay(top, cells, threshold or top), media_type="image/png", headers=_KEPT)
+    return Response(overlay(top, cells, threshold or top), media_type="image/png", headers=KEPT)
 
 
 def overlay(top: float, cells: bytes, threshold: float) -> bytes:

@@ -13,11 +13,14 @@ from starlette.responses import Response
 
 from schemas.common import ImageRef
 from schemas.envelope import Record
+from schemas.evidence import InstanceV1
 from schemas.label import Answer, LabelV1, Role
 from schemas.model_set import ModelSetV1
 from schemas.taxonomy import ClassProposalV1, TaxonomyV1
 from streams.review.escapes import Escapes
+from streams.review.proposal import Hint
 from streams.review.queue import Floats
+from streams.wiring.console.painting import Masks
 from streams.wiring.console.reviews import Reviews
 
 
@@ -174,6 +177,17 @@ class Thumbnails(Protocol):
     def of(self, ref: ImageRef) -> bytes: ...
 
 
+class Painter(Protocol):
+    """Pixels of masks (`wiring/masking.py`). Raises Unprocessable where the bytes are at fault, Unavailable.
+
+    propose: encoded image -> PNG, 8 bits grey, of its size. measure: such a PNG, of this size -> (its regions, the PNG to keep);
+    scale: as `masks.scale_of` gives it.
+    """
+
+    def propose(self, image: bytes, hint: Hint) -> bytes: ...
+    def measure(self, mask: bytes, width: int, height: int, label: str, scale: Any) -> tuple[tuple[InstanceV1, ...], bytes]: ...
+
+
 class Identity(Protocol):
     @property
     def subject(self) -> str: ...
@@ -229,6 +243,7 @@ class Embeddings(Protocol):
 class Ports:
     """read_image raises Unprocessable (image_gone, ...) and Unavailable. as_png: an image in another format; Unprocessable.
 
+    painter, masks: of the page Mask. keep_file: into the image store -> (its address, SHA-256); Unavailable.
     threshold: (policy, model set, view) -> the score above which that view is anomalous; None: there is none, or it is not known.
     fits: (policy, model set) -> why they can judge nothing together, and what only one of them knows.
     secure: cookies only over HTTPS: everywhere but on loopback. url: how people reach the console. kafka_trouble: None while
@@ -247,6 +262,9 @@ class Ports:
     read_image: Callable[[ImageRef], bytes]
     as_png: Callable[[bytes], bytes]
     thumbnails: Thumbnails
+    painter: Painter
+    masks: Masks
+    keep_file: Callable[[bytes], tuple[str, str]]
     unknowns: Unknowns
     namings: Namings
     threshold: Callable[[str | None, str | None, str], float | None]
@@ -264,13 +282,16 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One request, after everything was checked. person: None only on pages that are open to all."""
+    """One request, after everything was checked. person: None only on pages that are open to all. data: the PNG of acts that
+    take one.
+    """
 
     ports: Ports
     request: Request
     person: Person | None
     form: Mapping[str, str]
     now: datetime
+    data: bytes = b""
 
     @property
     def who(self) -> str:

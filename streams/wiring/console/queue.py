@@ -18,6 +18,7 @@ from schemas.policy import PolicyV1
 from schemas.taxonomy import TaxonomyV1
 from streams.fates import Unavailable
 from streams.review import words
+from streams.wiring.console import painted
 from streams.wiring.console.inspection import Picture, pictures
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page, piece
@@ -40,6 +41,7 @@ _FAULTS = {
     "not_last": "Only your last answer can be taken back, and that was another one. Nothing was changed.",
     "too_late": "Answers can be taken back for an hour. Nothing was changed.",
 }
+DONE = {"mask": "The mask is saved."}
 _FATES = {"pass": "it passes", "rework": "rework", "scrap": "scrap"}
 
 
@@ -78,7 +80,7 @@ class Shown:
 
 
 def show(ask: Ask) -> Response:
-    return _shown(ask, "")
+    return _shown(ask, DONE.get(ask.asked("done"), ""))
 
 
 def answer(ask: Ask) -> Response:
@@ -104,10 +106,13 @@ def skip(ask: Ask) -> Response:
 
 def _shown(ask: Ask, said: str, *, fault: bool = False, first: str | None = None) -> Response:
     held = ask.ports.reviews.hand(ask.who, _role(ask), ask.now, first)
+    last = ask.ports.reviews.last(ask.who, ask.now)
+    paint = last is not None and ask.ports.masks.answered(last.inspection, ask.who)
     values: dict[str, Any] = {
         "one": _part(ask, held[0]) if held else None,
         "ahead": _images(ask, held[1]) if len(held) > 1 else (),
-        "last": ask.ports.reviews.last(ask.who, ask.now),
+        "last": last,
+        "paint_url": painted.address(last.inspection, back="queue") if last is not None and paint else None,
         "counts": ask.ports.reviews.room.counts(ask.who),
         "said": said,
         "fault": fault,

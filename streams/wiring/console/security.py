@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 MOST_FORM_BYTES, MOST_FIELDS, MOST_WHY = 64 << 10, 200, 200
+MOST_PNG_BYTES, PNG = 4 << 20, "image/png"
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SESSION, _VISITOR = "verdictline-session", "verdictline-visitor"
 _SESSION_S = 12 * 3600
@@ -90,16 +91,28 @@ def check_form(request: Request, given: str | None, expected: str | None, url: s
         raise Rejected(403, "This form is too old, or does not come from this page. Nothing was changed: load the page again.")
 
 
+async def png_of(request: Request) -> bytes:
+    """The body of an act that takes an image. Raises Rejected 413, 415."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != PNG:
+        raise Rejected(415, "A PNG is needed (image/png).")
+    return await _body(request, MOST_PNG_BYTES, "An image that is sent here")
+
+
+async def _body(request: Request, most: int, what: str) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise Rejected(413, f"{what} has at most {most} bytes.")
+    return bytes(body)
+
+
 async def form_of(request: Request) -> dict[str, str]:
     """Fields of a urlencoded form, the first of each name. Raises Rejected 413, 415, 400."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise Rejected(415, "A form is needed (application/x-www-form-urlencoded).")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_FORM_BYTES:
-            raise Rejected(413, f"A form has at most {MOST_FORM_BYTES} bytes.")
+    body = await _body(request, MOST_FORM_BYTES, "A form")
     try:
         found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except ValueError as error:

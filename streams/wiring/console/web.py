@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import structlog
 from starlette.applications import Starlette
@@ -24,7 +25,15 @@ from streams.wiring.console.ports import Ask, Person, Ports
 from streams.wiring.console.security import Rejected
 
 log = structlog.get_logger("console")
-_TITLES = {400: "That cannot be read", 403: "Not allowed", 404: "Not found", 405: "Not found", 413: "Too large", 503: "Not now"}
+_TITLES = {
+    400: "That cannot be read",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not found",
+    409: "Not here, or not any more",
+    413: "Too large",
+    503: "Not now",
+}
 
 
 def application(ports: Ports) -> Starlette:
@@ -66,7 +75,7 @@ def _endpoint(ports: Ports, page: Page) -> Callable[[Request], Awaitable[Respons
             if page.may is not None and person is not None and person.role not in page.may:
                 raise Rejected(403, f"To {page.act} takes the role {' or '.join(sorted(page.may))}; you are {person.role}.")
             if page.method == "POST":
-                ask = await _with_form(ask)
+                ask = await (_with_form(ask) if page.takes == "form" else _with_png(ask))
             return await _answer(page, ask)
         except Rejected as error:
             return await run_in_threadpool(_problem, ask, error.status, str(error))
@@ -89,7 +98,14 @@ async def _with_form(ask: Ask) -> Ask:
     given = form.pop(security.CSRF_FIELD, None) or ask.request.headers.get(security.CSRF_HEADER)
     expected = ask.person.csrf if ask.person else security.visitor_token(ask.request, ask.ports.secure)
     security.check_form(ask.request, given, expected, ask.ports.url)
-    return Ask(ports=ask.ports, request=ask.request, person=ask.person, form=form, now=ask.now)
+    return replace(ask, form=form)
+
+
+async def _with_png(ask: Ask) -> Ask:
+    """The token comes in a header, and is looked at before the body is read."""
+    given = ask.request.headers.get(security.CSRF_HEADER)
+    security.check_form(ask.request, given, ask.person.csrf if ask.person else None, ask.ports.url)
+    return replace(ask, data=await security.png_of(ask.request))
 
 
 async def _answer(page: Page, ask: Ask) -> Response:

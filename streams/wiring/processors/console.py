@@ -43,7 +43,7 @@ from streams.wiring.adapters.embeddings.stands import Stands
 from streams.wiring.adapters.embeddings.store import Store as EmbeddingStore
 from streams.wiring.adapters.embeddings.tables import open_kept
 from streams.wiring.adapters.health import PortTaken
-from streams.wiring.adapters.images import Images
+from streams.wiring.adapters.images import FileImages, Images
 from streams.wiring.adapters.reach import Reach
 from streams.wiring.adapters.thumbnails import Thumbnails
 from streams.wiring.clustering import clusters_in_child
@@ -51,12 +51,14 @@ from streams.wiring.console.challenges import Challenges
 from streams.wiring.console.escapes import Kept
 from streams.wiring.console.feed import Feed
 from streams.wiring.console.naming import settle
+from streams.wiring.console.painting import Masks
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import REVIEWERS, Reviews
 from streams.wiring.console.users import link_to
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
 from streams.wiring.grouping import About, Grouping
+from streams.wiring.masking import Masking
 
 log = structlog.get_logger("console")
 _TURN_S, _LEAVE_S, _BOUND_S, _SETTLE_S = 1.0, 3, 15.0, 2.0
@@ -105,7 +107,9 @@ class Console:
             stack.enter_context(Courier(self._client, outgoing))
             intake = Intake(self._store, self._embeddings, Stands(self._questions))
             self._follower = stack.enter_context(Follower(self._client, intake))
-            ports = self._ports(images, outgoing, reach)
+            painter = Masking()
+            stack.callback(painter.close)
+            ports = self._ports(images, outgoing, reach, painter)
             feed = Feed(self._questions, ports.reviews.room, self._embeddings)
             keep = timedelta(days=self._settings.database_days)
             stack.enter_context(Following(feed, ports.reviews, Dockets(self._desk), keep))
@@ -159,11 +163,13 @@ class Console:
             log.warning("the bounds on escapes are as they were", error=str(error))
         return time.thread_time() - begin
 
-    def _ports(self, images: Images, outgoing: Outgoing, reach: Reach) -> Ports:
+    def _ports(self, images: Images, outgoing: Outgoing, reach: Reach, painter: Masking) -> Ports:
         accounts, namings, threshold = Accounts(self._desk), Namings(self._desk), Thresholds(self._questions)
         about = About(questions=self._questions, threshold=threshold)
+        dockets = Dockets(self._desk)
         read = readable(images.read_now, lambda: reach.trouble)
-        challenges = Challenges(self._questions, Dockets(self._desk), read, self._settings.challenge_share)
+        challenges = Challenges(self._questions, dockets, read, self._settings.challenge_share)
+        reviews = reviews_of(self._questions, dockets, Taxonomies(self._desk), accounts, challenges)
         return Ports(
             questions=self._questions,
             accounts=accounts,
@@ -176,6 +182,9 @@ class Console:
             read_image=images.read_now,
             as_png=as_png,
             thumbnails=Thumbnails(images.read_now, thumbnail),
+            painter=painter,
+            masks=Masks(self._questions, dockets, reviews, namings.said),
+            keep_file=FileImages(self._settings.images).keep,
             unknowns=Grouping(self._store, about, namings.taken, clusters_in_child),
             namings=namings,
             threshold=threshold,
@@ -184,7 +193,7 @@ class Console:
             secure=self.url.startswith("https:") or not _is_loopback(self._settings.console_host),
             url=self.url,
             escapes=self._escapes.found,
-            reviews=reviews_of(self._questions, Dockets(self._desk), Taxonomies(self._desk), accounts, challenges),
+            reviews=reviews,
             provider=_provider(self._settings),
             newcomer=self._settings.oidc_newcomer,
         )

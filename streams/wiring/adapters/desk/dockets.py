@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from schemas.envelope import Record
+from schemas.label import LabelV1
 from streams.wiring.adapters.database.connection import reading, writing
 from streams.wiring.adapters.desk.outgoing import put
-from streams.wiring.adapters.desk.tables import ANSWERS, DOCKETS, TESTED
+from streams.wiring.adapters.desk.tables import ANSWERS, DOCKETS, MASKED, TESTED
 
-_D, _A, _T = DOCKETS.c, ANSWERS.c, TESTED.c
+_D, _A, _M, _T = DOCKETS.c, ANSWERS.c, MASKED.c, TESTED.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,18 @@ class Desk:
         query = select(ANSWERS).where(_A.who == who, _A.undone.is_(False)).order_by(_A.id.desc()).limit(1)
         row = self._connection.execute(query).first()
         return None if row is None else Given(number=row.id, inspection=row.inspection, at_us=row.at_us)
+
+    def masked(self, inspection: str) -> tuple[LabelV1, ...]:
+        """The last label with a mask that each person has sent of it from here."""
+        query = select(_M.said).where(_M.inspection == inspection).order_by(_M.said_us)
+        return tuple(map(LabelV1.model_validate_json, self._connection.execute(query).scalars()))
+
+    def keep_masked(self, label: LabelV1) -> None:
+        """Instead of this person's last one."""
+        mine = (_M.inspection == label.inspection, _M.who == label.who)
+        self._connection.execute(MASKED.delete().where(*mine))
+        row = {"inspection": label.inspection, "who": label.who, "said": label.json_bytes().decode(), "said_us": self._now_us}
+        self._connection.execute(MASKED.insert(), row)
 
     def strike(self, number: int) -> None:
         """That answer was taken back."""
@@ -143,10 +156,14 @@ class Dockets:
             return int(connection.execute(query).scalar_one())
 
     def forget(self, before_us: int, most: int = 1000) -> int:
-        """What nobody has touched since then; at most so many dockets and answers. The newest answer stays: numbers go on."""
+        """What nobody has touched since then; at most so many dockets and answers, and every label with a mask.
+
+        The newest answer stays: numbers go on.
+        """
         with writing(self._engine) as connection:
             old = select(_D.inspection).where(_D.changed_us < before_us).limit(most)
             gone = connection.execute(DOCKETS.delete().where(_D.inspection.in_(old))).rowcount
+            gone += connection.execute(MASKED.delete().where(_M.said_us < before_us)).rowcount
             newest = select(func.max(_A.id)).scalar_subquery()
             past = select(_A.id).where(_A.at_us < before_us, _A.id < newest).limit(most)
             return int(gone + connection.execute(ANSWERS.delete().where(_A.id.in_(past))).rowcount)

@@ -12,6 +12,7 @@
 * namings: clusters of unknowns that were named here: the proposal as JSON, the cluster's digest; state: waiting (for its class),
   applied (with label and taxonomy), undone, rejected. named: their members. active: while the naming counts: a part is in one
   such naming at most; draft: the label without its class, said: the last label that was sent, both JSON.
+* masked: the last label with a mask that a person sent of a part, as JSON.
 """
 
 from __future__ import annotations
@@ -102,6 +103,15 @@ NAMED = Table(
     _text("said", nullable=True),
     _us("said_us"),
     Index("named_proposal", "proposal"),
+)
+MASKED = Table(
+    "masked",
+    META,
+    _text("inspection", key=True),
+    _text("who", key=True),
+    _text("said"),
+    _us("said_us"),
+    Index("masked_said", "said_us"),
 )
 STEPS = Table("steps", META, _text("place", key=True), _text("before", key=True), _text("after"), _text("data"), _us("made_us"))
 DOCKETS = Table(

@@ -90,6 +90,8 @@
     if (event.target.matches?.("input:not([type=checkbox]), select, textarea")) return;
     if (event.key === "h") return toggle("heat");
     if (event.key === "r") return toggle("boxes");
+    const link = queue.querySelector(`a[data-key="${CSS.escape(event.key)}"]`);
+    if (link && !busy) return location.assign(link.href);
     if (event.key === "?") { const help = document.querySelector(".keys"); help.open = !help.open; return; }
     const button = queue.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
     if (!button || busy) return;
