@@ -225,7 +225,7 @@ def _subject(part: Any, facts: Facts, policy: PolicyV1, taxonomy: TaxonomyV1 | N
 
 
 def _stands(part: Any, docket: Docket | None, who: str) -> Disposition:
-    """A decision of ours may not have come back in the log yet; of a challenge, what it would be: nobody is told that it is one."""
+    """A decision of ours may not have come back in the log yet. Of a challenge: what it would be, as it is told of none."""
     found: Disposition = part.disposition
     spoken = None if docket is None else _spoken(docket, who)[1]
     if docket is not None and docket.shown == "challenge" and spoken is not None:

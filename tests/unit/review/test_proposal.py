@@ -89,7 +89,7 @@ def test_whatever_there_is_the_mask_has_the_images_size(
 
 def test_work_is_bounded_on_a_large_image_with_a_large_region_and_many_boxes() -> None:
     """In seconds of CPU."""
-    large = rgb(cv2.resize(plate(), (4000, 3000)))
+    large = rgb(np.asarray(cv2.resize(plate(), (4000, 3000)), np.uint8))
     boxes = [Region(x0=0, y0=0, x1=4000, y1=3000), *(Region(x0=40 * n, y0=30, x1=40 * n + 900, y1=2000) for n in range(60))]
     begin = time.thread_time()
     assert from_boxes(large, boxes).shape == (3000, 4000)

@@ -15,7 +15,6 @@ from streams.evidence.measures import Scale
 from streams.fates import Unavailable, Unprocessable
 from streams.review.masks import measured, write_mask
 from streams.review.proposal import Hint, proposed
-from streams.wiring import masking
 from streams.wiring.masking import Masking
 from tests.helpers.masks import BOX, HEIGHT, WIDTH, heat, plate, png, truth
 from tests.helpers.wait import wait_until
@@ -67,7 +66,7 @@ def test_a_process_that_was_killed_is_started_again(painter: Masking) -> None:
 def test_one_that_does_not_answer_in_time_is_ended_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     real = subprocess.Popen
     asleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-    monkeypatch.setattr(masking.subprocess, "Popen", lambda _, **more: real(asleep, **more))
+    monkeypatch.setattr("streams.wiring.masking.subprocess.Popen", lambda _, **more: real(asleep, **more))
     slow = Masking(within_s=0.2)
     with pytest.raises(Unavailable, match="cannot be worked on now"):
         slow.measure(png(truth()), WIDTH, HEIGHT, "scratch", SCALE)

@@ -23,10 +23,12 @@ from streams.wiring.adapters.database.connection import writing
 from streams.wiring.adapters.images import FileImages, Images
 from streams.wiring.console import security
 from tests.helpers.classes import arrive
-from tests.helpers.console import Browser, Desk, sha256
-from tests.helpers.history import RULES
+from tests.helpers.console import Browser, Desk, console, sha256
+from tests.helpers.history import RULES, history
+from tests.helpers.known import rabbits
 from tests.helpers.masks import HEIGHT, WIDTH, grey_png, painting, part, plates, png, send, truth
 from tests.helpers.reviewing import form, look, press, said, sent, take_back
+from tests.unit.wiring.console.test_challenges import FOUR, SHARE, until_a_challenge
 
 LINE = np.zeros((HEIGHT, WIDTH), bool)
 LINE[100:104, 200:240] = True
@@ -161,9 +163,9 @@ def test_only_a_class_whose_size_decides_is_painted_and_the_refusal_says_why(des
         person = desk.logged_in("reviewer", name)
         refused.append((person, decided(person, answer), why))
     for person, inspection, why in refused:
-        answer = person.get("/mask", inspection=inspection)
-        assert (answer.status_code, why in problem(answer)) == (409, True), why
-        assert "<script>alert" not in answer.text
+        page = person.get("/mask", inspection=inspection)
+        assert (page.status_code, why in problem(page)) == (409, True), why
+        assert "<script>alert" not in page.text
         for path in ("/mask/measure", "/mask/save"):
             assert send(person, path, png(LINE), {"inspection": inspection, "view": "v1"}).status_code == 409, why
     assert masked(desk) == []
@@ -352,7 +354,7 @@ def test_an_image_that_is_gone_or_away_is_told_and_nothing_is_kept(desk: Desk, a
 
 def test_an_image_in_kafka_is_kept_beside_its_mask(tmp_path: Path) -> None:
     files = tmp_path / "images"
-    records, copies = plates(files, 1), {}
+    records, copies = plates(files, 1), dict[str, bytes]()
 
     def from_kafka(ref: ImageRef) -> bytes:
         return copies[ref.sha256] if ref.uri.startswith("kafka:") else Images(None, roots=[files]).read_now(ref)
@@ -374,6 +376,23 @@ def test_an_image_in_kafka_is_kept_beside_its_mask(tmp_path: Path) -> None:
         desk.trouble = "Local: All broker connections are down"
         away = ada.get("/mask", inspection=label.inspection)
         assert (away.status_code, "Kafka does not answer" in away.text) == (503, True)
+
+
+def test_a_challenge_is_painted_like_any_part_and_what_was_said_of_it_is_told(tmp_path: Path) -> None:
+    seen = (*history(120), *rabbits(*FOUR))
+    with console(tmp_path, seen, read_image=lambda _: b"a picture", challenge_share=SHARE) as desk:
+        desk.follow()
+        ada, eyes = desk.logged_in("reviewer", "ada"), desk.logged_in("reviewer", "eyes")
+        page = until_a_challenge(ada)
+        inspection = form(page.text)["inspection"]
+        told = problem(eyes.get("/mask", inspection=inspection))
+        fate = next(one for one in re.findall(r'value="class:scratch:([^"]+)"', page.text))
+        assert 'data-key="m"' in press(ada, form(page.text), f"class:scratch:{fate}").text
+        found = ada.get("/mask", inspection=inspection, back="queue")
+        assert found.status_code == 200
+        assert "challenge" not in found.text.lower()
+        assert re.search(r"now (\w+)", found.text)[1] == ("rework" if fate == "by its size" else fate)  # type: ignore[index]
+        assert "it is a challenge" in told
 
 
 def test_a_disk_that_takes_nothing_is_told_and_nothing_is_sent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from schemas.label import LabelledViewV1, LabelV1, MaskV1
 from streams.wiring.adapters.desk.dockets import Dockets
@@ -12,7 +13,7 @@ from tests.helpers.labels import IMAGE, SHA, label, part
 MASK = MaskV1(uri="file:///masks/1", sha256=SHA, bytes=99, width_px=640, height_px=480)
 
 
-def painted(who: str, **changes: object) -> LabelV1:
+def painted(who: str, **changes: Any) -> LabelV1:
     views = (LabelledViewV1(view="v1", image=IMAGE, mask=MASK),)
     return label(answer="defect", label="scratch", taxonomy=SHA, views=views, who=who, **changes)
 
