@@ -31,15 +31,19 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassGauge:
-    """Of showings of this class: found: called a defect; named: called this very class. Clopper and Pearson, 95 %."""
+    """Of showings of this class: missed: called good; named: called this very class. Of showings of good parts: false_alarm:
+    called this class. Clopper and Pearson, 95 %.
+    """
 
-    found: Share
+    missed: Share
     named: Share
+    false_alarm: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewerGauge:
-    """appraisal: None without an answer to a known part. unsure: of all answers to known parts. classes: by what the part is.
+    """appraisal: None without an answer to a known part. unsure: of all answers to known parts. classes: those of parts that the
+    person was shown, and those that they called good parts.
 
     overruled: of double reviews with three opinions, those in which the other two agreed against this person.
     """
@@ -102,7 +106,8 @@ def _reviewer(who: str, known: Sequence[Known], reviews: Sequence[Sequence[Said]
     parts = [
         Trials(bad=_bad(these[0]), called_bad=tuple(one.said.answer == "defect" for one in these)) for these in trials.values()
     ]
-    labels = sorted({one.label for one in called if one.label is not None})
+    good = [one.said.label for one in called if not _bad(one)]
+    labels = {one.label for one in called if _bad(one)} | {*good}
     outvoted = [
         _overruled(who, opinions) for opinions in reviews if len(opinions) == 3 and who in {said.who for said in opinions}
     ]
@@ -110,15 +115,19 @@ def _reviewer(who: str, known: Sequence[Known], reviews: Sequence[Sequence[Said]
         who=who,
         appraisal=appraise(parts) if parts else None,
         unsure=exact_share(len(known) - len(called), len(known)),
-        classes={label: _class([one for one in called if one.label == label]) for label in labels},
+        classes={label: _class(label, called, good) for label in sorted(filter(None, labels))},
         overruled=exact_share(sum(outvoted), len(outvoted)),
     )
 
 
-def _class(shown: Sequence[Known]) -> ClassGauge:
-    found = sum(one.said.answer == "defect" for one in shown)
-    named = sum(one.said.label == one.label for one in shown)
-    return ClassGauge(found=exact_share(found, len(shown)), named=exact_share(named, len(shown)))
+def _class(label: str, called: Sequence[Known], good: Sequence[str | None]) -> ClassGauge:
+    """good: what the person called each showing of a good part: its class, None: good, or a kind without a name."""
+    shown = [one.said for one in called if one.label == label]
+    return ClassGauge(
+        missed=exact_share(sum(said.answer == "good" for said in shown), len(shown)),
+        named=exact_share(sum(said.label == label for said in shown), len(shown)),
+        false_alarm=exact_share(good.count(label), len(good)),
+    )
 
 
 def _bad(one: Known) -> bool:

@@ -97,13 +97,18 @@ def people_at_work(desk: Desk) -> str:
     put(desk, labels(*said, *_looked_twice()))
     other = proposal(version, name="Stain", members=(part(90), part(91)), borderline=(), why="on line 2 since Monday")
     put(desk, [proposed(proposal(version, name="Haze")), proposed(other)])
-    challenged(desk, {0: ("defect", "scratch"), 1: ("defect", "dent"), 2: ("golden", None), 4: ("defect", None)})
-    put(desk, labels(*(label(n, who=who, shown="challenge", **_called(n, who)) for who in ("ada", "bob") for n in (0, 1, 2, 4))))
+    kinds = [("defect", "scratch"), ("defect", "dent"), ("golden", None)]
+    challenged(desk, {n: kinds[n % 3] for n in range(64, 94)})
+    said = [label(n, who=who, shown="challenge", **_called(n, who, old)) for who in ("ada", "bob") for n in range(64, 94)]
+    put(desk, labels(*said), 2000)
     return version
 
 
-def _called(n: int, who: str) -> dict[str, Any]:
-    return {} if n == 2 or (n, who) == (1, "bob") else {"answer": "defect"}
+def _called(n: int, who: str, old: Mapping[str, Any]) -> dict[str, Any]:
+    """Ada calls one dent a scratch; bob misses two defects and calls a good part a dent."""
+    kind = ("scratch", "dent", "good")[n % 3]
+    kind = {(64, "ada"): "scratch", (65, "bob"): "dent", (66, "bob"): "good", (67, "bob"): "good"}.get((n, who), kind)
+    return {} if kind == "good" else {**old, "label": kind}
 
 
 def _looked_twice() -> list[LabelV1]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -22,7 +23,7 @@ def show(ask: Ask) -> Response:
     said = [*(one.said for one in known), *(one for opinions in several for one in opinions)]
     lineages = _lineages(ask, {one.product for one in said})
     answers = [
-        gauge.Known(part=one.part, said=_said(one.said, lineages), label=(one.truth or UNNAMED) if one.bad else None)
+        gauge.Known(part=one.part, said=_called(one.said, lineages), label=(one.truth or UNNAMED) if one.bad else None)
         for one in known
     ]
     reviews = [[_said(one, lineages) for one in opinions] for opinions in several]
@@ -42,6 +43,12 @@ def show(ask: Ask) -> Response:
 def _lineages(ask: Ask, products: set[str]) -> dict[str, Lineage]:
     found = {product: standing(ask.ports, product) for product in products}
     return {product: one.lineage() for product, one in found.items() if one is not None}
+
+
+def _called(one: Any, lineages: Mapping[str, Lineage]) -> Said:
+    """With a class of its own for a kind that has no name."""
+    said = _said(one, lineages)
+    return replace(said, label=UNNAMED) if said.answer == "defect" and said.label is None else said
 
 
 def _said(one: Any, lineages: Mapping[str, Lineage]) -> Said:

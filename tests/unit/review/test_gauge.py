@@ -35,7 +35,17 @@ def test_against_what_is_known() -> None:
     assert (ada.appraisal.effectiveness.events, ada.appraisal.effectiveness.n) == (2, 4)  # b and c: a was missed once
     assert (ada.unsure.events, ada.unsure.n) == (1, 6)
     dent = ada.classes["dent"]
-    assert ((dent.found.events, dent.found.n), (dent.named.events, dent.named.n)) == ((2, 3), (1, 3))
+    assert [(one.events, one.n) for one in (dent.missed, dent.named, dent.false_alarm)] == [(1, 3), (1, 3), (1, 2)]
+    assert (dent.missed.low, dent.missed.high) == pytest.approx((1 - 0.975 ** (1 / 3), 0.905700), abs=1e-5)
+    assert (dent.false_alarm.low, dent.false_alarm.high) == pytest.approx((1 - 0.975**0.5, 0.975**0.5)), "by hand"
+    assert ada.classes.keys() == {"dent"}, "that she called a dent a scratch is dent's"
+
+
+def test_a_class_that_only_good_parts_were_called() -> None:
+    seen = [known("bob", str(n), "defect" if n == 0 else "good", None, "stain" if n == 0 else None) for n in range(20)]
+    (bob,) = reviewers(seen, [])
+    stain = bob.classes["stain"]
+    assert (stain.missed.n, stain.named.n, stain.false_alarm.events, stain.false_alarm.n) == (0, 0, 1, 20)
 
 
 def test_against_each_other() -> None:
