@@ -318,6 +318,7 @@ def test_the_inspection_shows_the_mask_and_who_painted_it_and_links_to_painting(
         assert (read_mask(shown.content, WIDTH, HEIGHT) == LINE).all()
         assert "sandbox" in shown.headers["content-security-policy"]
         arrive(desk)
+    assert "labelled v1 defect, scratch, with a mask" in eyes.get("/inspection", id=inspection).text
     for wrong in ({"who": "bob"}, {"view": "v2"}, {"id": part(2)}, {"id": "../../x"}):
         assert eyes.get("/inspection/mask", **{"id": inspection, "view": "v1", "who": "ada", **wrong}).status_code == 404
 
