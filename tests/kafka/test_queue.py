@@ -7,26 +7,31 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from schemas.common import Message
+from schemas.common import ImageRef, Message
 from schemas.evidence import ReviewedV1
 from schemas.label import LabelV1
 from schemas.topics import EVIDENCE, LABEL, VERDICT
 from schemas.verdict import VerdictV1
+from streams.fates import Unavailable
+from streams.wiring.adapters.database.ask_console import Questions
+from streams.wiring.adapters.database.connection import database_url, open_engine
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.opening import open_desk
+from streams.wiring.adapters.images import FileImages
 from streams.wiring.adapters.kafka import Writer, read_all
 from streams.wiring.adapters.topics import apply_topics
 from streams.workbench.processes import free_ports
 from tests.helpers.console import PASSWORD
 from tests.helpers.evidence_log import evidence_record
 from tests.helpers.history import MODELS, RULES, parts, version
+from tests.helpers.known import Rabbit, evidence, told_of
 from tests.helpers.reviewing import SCRIPTED, form, said
 from tests.helpers.servers import SharedKafka, shared_kafka
 from tests.helpers.wait import wait_until
@@ -34,6 +39,7 @@ from tests.kafka.test_console import answers, running
 
 pytestmark = pytest.mark.kafka
 _WAIT_S = 90.0
+WHO = "tom"  # of 60 parts of line 3 the hash exchanges 9 with him: enough wait
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +95,10 @@ def _csrf(text: str) -> str:
 
 
 @contextmanager
-def console(kafka: str, folder: Path, name: str) -> Iterator[tuple[Person, subprocess.Popen[bytes]]]:
+def console(kafka: str, folder: Path, name: str, **more: str) -> Iterator[tuple[Person, subprocess.Popen[bytes]]]:
     """It runs, and that person has logged in."""
     port = str(free_ports(1)[0])
-    with running("console", kafka, folder, VERDICTLINE_CONSOLE_PORT=port) as process:
+    with running("console", kafka, folder, VERDICTLINE_CONSOLE_PORT=port, **more) as process:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(url), _WAIT_S, "the console")
         with httpx2.Client(base_url=url, timeout=30) as client:
@@ -153,6 +159,52 @@ def test_answers_of_a_console_that_is_killed_while_kafka_is_away_arrive_once(kaf
     assert sent(kafka, decided) == Counter(decided)
     labels = Counter(one.inspection for one in read(kafka, LABEL, LabelV1) if one.inspection in decided)
     assert labels == Counter(decided)
+
+
+def test_an_answer_to_a_challenge_is_a_label_and_no_verdict(kafka: SharedKafka, tmp_path: Path) -> None:
+    reviewer(tmp_path, WHO)
+    station = "plant/line-3/cam-1"
+    uri, sha = FileImages(tmp_path / "images").keep(b"a picture")
+    picture = ImageRef(uri=uri, sha256=sha, bytes=9, content_type="image/png")
+    rabbit = Rabbit(n=60, name="m1", station=station, picture=picture)
+    with running("triage", kafka.bootstrap, tmp_path), running("sink", kafka.bootstrap, tmp_path):
+        tell(kafka, 60, 3)
+        writer = Writer({"bootstrap.servers": kafka.bootstrap})
+        for record in (
+            *map(evidence_record, evidence(rabbit)),
+            *told_of([rabbit], {rabbit.inspection: "scrap"}, datetime.now(UTC)),
+        ):
+            writer.send(record)
+        writer.flush()
+        wait_until(lambda: known(tmp_path), _WAIT_S, "a part with a known answer in the database")
+        with console(kafka.bootstrap, tmp_path, WHO, VERDICTLINE_CHALLENGE_SHARE="0.1") as (person, _):
+            wait_until(lambda: waiting(person) >= 20, _WAIT_S, "parts that wait")
+            fields, others = form(person.look().text), []
+            while fields and fields["inspection"] != rabbit.inspection:
+                others.append(fields["inspection"])
+                fields = form(person.post("/queue/answer", **fields, answer="good").text)
+            done = person.post("/queue/answer", **fields, answer="class:dent:scrap")
+            assert said(done) == "dent: scrap."
+            number = re.findall(r'name="number" value="(\d+)"', done.text)[0]
+            again = form(person.post("/queue/undo", number=number).text)
+            after = form(person.post("/queue/answer", **again, answer="unsure").text)["inspection"]
+            person.post("/queue/answer", **form(person.look().text), answer="good")
+            wait_until(lambda: revisions(kafka, after)[1:] == ["pass"], _WAIT_S, "the verdict of the part after it")
+    labels = [one for one in read(kafka, LABEL, LabelV1) if one.inspection == rabbit.inspection]
+    assert [(one.shown, one.answer) for one in labels] == [("challenge", answer) for answer in ("defect", None, "unsure")]
+    assert revisions(kafka, rabbit.inspection) == ["scrap"]
+    assert sent(kafka, [rabbit.inspection, *others]) == Counter(others)
+
+
+def known(folder: Path) -> bool:
+    """Whether the sink has all that the console asks of challenge parts."""
+    engine, now = open_engine(database_url(None, folder)), datetime.now(UTC)
+    try:
+        return bool(Questions(engine).known_parts(now - timedelta(hours=1), now))
+    except Unavailable:
+        return False
+    finally:
+        engine.dispose()
 
 
 def sent(kafka: SharedKafka, inspections: list[str]) -> Counter[str]:
