@@ -65,9 +65,13 @@ def look(item: Item, blind_share: float) -> Look:
 
 
 def is_blind(item: Item, blind_share: float) -> bool:
-    if item.shown in ("audit", "challenge") or item.opinion != "first":
+    return is_blind_look(item.inspection, item.shown, item.opinion, blind_share)
+
+
+def is_blind_look(inspection: str, shown: Shown, opinion: Opinion, blind_share: float) -> bool:
+    if shown in ("audit", "challenge") or opinion != "first":
         return True
-    return _drawn(f"{item.inspection}/{item.opinion}", blind_share, b"blind")
+    return _drawn(f"{inspection}/{opinion}", blind_share, b"blind")
 
 
 def audit_now(who: str, day: str, served: int, audits: int, open_reviews: int) -> bool:

@@ -12,8 +12,10 @@ from starlette.responses import RedirectResponse, Response
 from streams.wiring.console.painted import overlays, paintable
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page
+from streams.wiring.console.security import Rejected
 
 MOST_TYPED = 300
+BLIND = "You have this part in the queue, to look at without help. Answer or skip it there first."
 DONE = {"mask": "The mask is saved."}
 
 
@@ -58,6 +60,9 @@ def address(inspection: str) -> str:
 
 
 def _one(ask: Ask, wanted: str) -> Response:
+    """Not for who looks at it without help just now. Raises Rejected 409."""
+    if ask.ports.reviews.keeps_blind(wanted, ask.who):
+        raise Rejected(409, BLIND)
     found = ask.ports.questions.inspected(wanted)
     if found is None:
         return page(ask, "find.html", 404, typed=wanted[:MOST_TYPED], found=(), asked=True)

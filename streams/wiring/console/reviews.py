@@ -24,8 +24,8 @@ from schemas.policy import PolicyV1
 from schemas.taxonomy import TaxonomyV1
 from streams.review import docket as dockets
 from streams.review import words
-from streams.review.blind import Item, audit_now, is_blind
-from streams.review.claims import OPINIONS, Refusal
+from streams.review.blind import audit_now, is_blind_look
+from streams.review.claims import OPINIONS, Refusal, wanted
 from streams.review.docket import Docket, Spoken, Stood
 from streams.review.words import Facts, Told
 from streams.wiring.console.challenges import Challenges
@@ -232,12 +232,11 @@ class Reviews:
             self._file(desk, taken[0])
         self.room.heard(taken[0], now_ms)
         form = taken[1]
-        item = Item(inspection=inspection, product=part.product, pictures=(), shown=found.shown, opinion=form.opinion)
         return Held(
             part=part,
             revision=form.revision,
             opinion=form.opinion,
-            blind=not contested and is_blind(item, BLIND_SHARE),
+            blind=not contested and is_blind_look(inspection, found.shown, form.opinion, BLIND_SHARE),
             contested=found.spoken if contested else (),
         )
 
@@ -252,6 +251,16 @@ class Reviews:
         known = dockets.load(filed.data)
         found = dockets.met(known, part.revision, stands)
         return found if part.is_open or found is known else None
+
+    def keeps_blind(self, inspection: str, who: str) -> bool:
+        """Whether this person has it to look at without help, and has yet to say what it is."""
+        with self._desk.look() as desk:
+            filed = desk.find(inspection)
+        if filed is None or filed.held_by != who:
+            return False
+        found = dockets.load(filed.data)
+        opinion = wanted(found.case)
+        return opinion is not None and is_blind_look(inspection, found.shown, opinion, BLIND_SHARE)
 
     def put_back(self, inspection: str, who: str, now: datetime) -> None:
         with self._desk.change(micros(now)) as desk:

@@ -13,7 +13,9 @@ from httpx2 import Response
 from schemas.common import ImageRef
 from schemas.topics import LABEL
 from streams.fates import Unprocessable
+from streams.review.blind import is_blind_look
 from streams.review.labels import Shelf, shelve
+from streams.wiring.console.reviews import BLIND_SHARE
 from tests.helpers.classes import arrive, pointers, put
 from tests.helpers.console import Browser, Desk, console, rows
 from tests.helpers.history import history
@@ -106,6 +108,20 @@ def test_it_looks_like_a_blind_review(desk: Desk, ada: Browser) -> None:
     assert bare[0] in bare[1:]
     for hint in ("heat", "boxes-", "tranger", 'class="share"', "challenge", "S1", "m1", "rabbit"):
         assert hint not in re.sub(r"<form method=.post. action=./queue/undo.>.*?</form>", "", page.text, flags=re.S), hint
+
+
+def test_who_looks_without_help_cannot_look_it_up_until_they_have_answered(desk: Desk, ada: Browser) -> None:
+    for wanted in (KNOWN, {one for one in blind_ones(desk) if one not in KNOWN}):
+        shown = form(until_a_challenge(ada, wanted).text)
+        refused = ada.get("/inspection", id=shown["inspection"])
+        assert (refused.status_code, "without help" in refused.text) == (409, True)
+        press(ada, shown, "good")
+        assert ada.get("/inspection", id=shown["inspection"]).status_code == 200
+
+
+def blind_ones(desk: Desk) -> list[str]:
+    waiting = (part.inspection for part in desk.ports.questions.opened("", 1000))
+    return [one for one in waiting if is_blind_look(one, "review", "first", BLIND_SHARE)]
 
 
 def test_the_images_of_the_next_one_are_named_as_those_of_any_part(desk: Desk, ada: Browser) -> None:
