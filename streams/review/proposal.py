@@ -1,8 +1,10 @@
 """A first mask for a person to correct: what was measured, or where the heat map is hot, drawn to the edges of the image. Pure.
 
 GrabCut (C. Rother, V. Kolmogorov, A. Blake, ACM Transactions on Graphics 23 (2004) 309) separates the pixels inside a seed from
-those around it by colour and edges. Work is bounded: a few seeds, each cut out with a margin and brought to MOST_PX at most.
-The same image and seeds give the same mask.
+those around it by colour and edges. Told only where the seed is, it often takes the defect for more of the background; so in the
+seed's core those pixels surely belong that are darker or brighter than 98 % of what surrounds it, or all of it where hardly any
+are. Work is bounded: a few seeds, each cut out with a margin and brought to MOST_PX at most. The same image and seeds give the
+same mask.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from streams.judgement.region import SIDE, strange_from
 MOST_SEEDS, MOST_PX, ROUNDS = 6, 256, 3
 _LEAST_PX = 12  # of the longer side of a cut: below it there is nothing to separate
 _MARGIN_PX, _MARGIN = 12, 0.5  # around a box: px at least, and of its side
+_USUAL, _FEW = (1, 99), 0.05  # percentiles of each channel of the background; share of a core
 _SEED = 1  # of OpenCV's generator, which starts the colour models
 
 Rgb = npt.NDArray[np.uint8]
@@ -65,7 +68,8 @@ def from_boxes(pixels: Rgb, boxes: Sequence[Region]) -> Mask:
     for box in sorted(inside, key=lambda one: (-_area(one), one.y0, one.x0))[:MOST_SEEDS]:
         around = _widened(box, width, height)
         seed = np.full((around.y1 - around.y0, around.x1 - around.x0), cv2.GC_BGD, np.uint8)
-        seed[box.y0 - around.y0 : box.y1 - around.y0, box.x0 - around.x0 : box.x1 - around.x0] = cv2.GC_PR_FGD
+        for part, means in ((box, cv2.GC_PR_FGD), (_inner(box), cv2.GC_FGD)):
+            seed[part.y0 - around.y0 : part.y1 - around.y0, part.x0 - around.x0 : part.x1 - around.x0] = means
         mask[around.y0 : around.y1, around.x0 : around.x1] |= _cut_out(pixels, around, seed)
     return mask
 
@@ -73,8 +77,8 @@ def from_boxes(pixels: Rgb, boxes: Sequence[Region]) -> Mask:
 def from_heat(pixels: Rgb, heat: npt.NDArray[np.float32], threshold: float, covered: Region) -> Mask:
     """What stands out where the heat map is strange. heat: (32, 32), of the region `covered`; pixels: (h, w, 3).
 
-    Each hot spot is a seed, the hottest first, at most MOST_SEEDS: its cells probably belong, their neighbours probably do not,
-    what is farther away does not. Strange is what triage calls so: above the threshold, and the ten strangest cells.
+    Each hot spot is a seed, the hottest first, at most MOST_SEEDS: its cells probably belong, those inside of its edge are its
+    core. Strange is what triage calls so: above the threshold, and the ten strangest cells.
     """
     height, width = pixels.shape[:2]
     mask = np.zeros((height, width), bool)
@@ -91,9 +95,9 @@ def from_heat(pixels: Rgb, heat: npt.NDArray[np.float32], threshold: float, cove
 
 
 def _of_spot(spot: Mask, covered: Region) -> tuple[Region, npt.NDArray[np.uint8]]:
-    """The spot with two cells around it, in pixels of the image, and what each of those pixels probably is."""
-    near = cv2.dilate(spot.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    cells = np.where(spot, cv2.GC_PR_FGD, np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD)).astype(np.uint8)
+    """The spot with two cells around it, in pixels of the image, and what each of those pixels is."""
+    core = cv2.erode(spot.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    cells = np.where(core, cv2.GC_FGD, np.where(spot, cv2.GC_PR_FGD, cv2.GC_BGD)).astype(np.uint8)
     rows, columns = np.flatnonzero(spot.any(1)), np.flatnonzero(spot.any(0))
     (y0, y1), (x0, x1) = _wider(rows, len(spot)), _wider(columns, spot.shape[1])
     xs = [covered.x0 + round(x * (covered.x1 - covered.x0) / spot.shape[1]) for x in (x0, x1)]
@@ -113,18 +117,17 @@ def _cut_out(pixels: Rgb, around: Region, seed: npt.NDArray[np.uint8]) -> Mask:
     shrink = min(1.0, MOST_PX / max(height, width))
     small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     image = cv2.resize(whole, small, interpolation=cv2.INTER_AREA) if shrink < 1 else np.ascontiguousarray(whole)
-    known = _resized(seed, *small)
-    found = _grabbed(np.asarray(image, np.uint8), known) if max(small) >= _LEAST_PX else None
+    found = _grabbed(np.asarray(image, np.uint8), _resized(seed, *small)) if max(small) >= _LEAST_PX else None
     if found is None:
-        return np.asarray(seed == cv2.GC_PR_FGD)
+        return np.asarray(seed != cv2.GC_BGD)
     return _resized(found.astype(np.uint8), width, height) > 0
 
 
 def _grabbed(image: Rgb, known: npt.NDArray[np.uint8]) -> Mask | None:
     """None: one of the two is missing, before or after."""
-    if len({int(one) & 1 for one in np.unique(known)}) < 2:
+    if (known == cv2.GC_BGD).all() or (known != cv2.GC_BGD).all():
         return None
-    mask, background, foreground = known.copy(), np.zeros((1, 65)), np.zeros((1, 65))
+    mask, background, foreground = _sure(image, known), np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(_SEED)
     try:
         cv2.grabCut(image, mask, None, background, foreground, ROUNDS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
@@ -132,6 +135,15 @@ def _grabbed(image: Rgb, known: npt.NDArray[np.uint8]) -> Mask | None:
         return None
     found = (mask & 1).astype(bool)
     return found if found.any() else None
+
+
+def _sure(image: Rgb, known: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The core narrowed to what does not look like the background, where that is more than a few of its pixels."""
+    core, around = known == cv2.GC_FGD, image[known == cv2.GC_BGD]
+    low, high = np.percentile(around, _USUAL, axis=0)
+    odd = core & ((image < low) | (image > high)).any(2)
+    narrowed = np.where(core & ~odd, cv2.GC_PR_FGD, known).astype(np.uint8)
+    return narrowed if odd.sum() >= _FEW * core.sum() else known.copy()
 
 
 def _clipped(box: Region, width: int, height: int) -> Region | None:
@@ -143,6 +155,12 @@ def _widened(box: Region, width: int, height: int) -> Region:
     dx, dy = (max(_MARGIN_PX, round(_MARGIN * side)) for side in (box.x1 - box.x0, box.y1 - box.y0))
     x0, y0 = max(0, box.x0 - dx), max(0, box.y0 - dy)
     return Region(x0=x0, y0=y0, x1=min(width, box.x1 + dx), y1=min(height, box.y1 + dy))
+
+
+def _inner(box: Region) -> Region:
+    """Without the outer quarter on each side; one pixel at least."""
+    dx, dy = (box.x1 - box.x0) // 4, (box.y1 - box.y0) // 4
+    return Region(x0=box.x0 + dx, y0=box.y0 + dy, x1=box.x1 - dx, y1=box.y1 - dy)
 
 
 def _area(box: Region) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.common import Region
+from schemas.model_set import PreparationV1
+from streams.capture.image import decode, decode_rgb
+from streams.evidence.geometry import components
+from streams.judgement.region import strange_from
 from streams.review.proposal import Hint, from_boxes, from_heat, proposed
 from tests.helpers.masks import BOX, HEIGHT, WIDTH, heat, plate, truth
 
@@ -94,3 +101,66 @@ def test_work_is_bounded_on_a_large_image_with_a_large_region_and_many_boxes() -
     begin = time.thread_time()
     assert from_boxes(large, boxes).shape == (3000, 4000)
     assert time.thread_time() - begin < 10
+
+
+REAL_SETS = ("aws_cookies", "kolektorsdd", "magnetic_tile", "mvtec_bottle", "neu_steel")
+THRESHOLD = 0.2  # of the highest value of a heat map
+
+
+@pytest.mark.parametrize("name", REAL_SETS)
+def test_on_real_defects_a_proposal_is_nearer_to_their_masks_than_what_it_starts_from(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Boxes a few px too large; heat maps made of the masks, blurred by 1.3 of their cells: no model is in it."""
+    root = os.environ.get("VERDICTLINE_DATA")
+    if root is None:
+        pytest.skip("set VERDICTLINE_DATA to the folder that holds the real data sets")
+    rows = [_compared(pixels, mask, np.random.default_rng(n)) for n, (pixels, mask) in enumerate(_defects(Path(root) / name, 12))]
+    found = np.median(rows, axis=0)
+    boxes, warm = ((sum(after > before for before, after in pairs)) for pairs in ([r[:2] for r in rows], [r[2:] for r in rows]))
+    record_property("box", f"{found[0]:.2f} to {found[1]:.2f}, {boxes} of {len(rows)}")  # in --junitxml
+    record_property("heat", f"{found[2]:.2f} to {found[3]:.2f}, {warm} of {len(rows)}")
+    assert found[1] > found[0]
+    assert found[3] > found[2]
+    assert boxes + warm >= 0.7 * 2 * len(rows)
+
+
+def _defects(folder: Path, most: int) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]]:
+    files = sorted(folder.glob("masks/*/*"))
+    np.random.default_rng(0).shuffle(files)
+    found = []
+    for file in files:
+        image = next((folder / "defect" / file.parent.name).glob(f"{file.stem}.*"))
+        pixels, mask = decode_rgb(image.read_bytes(), PreparationV1()), decode(file.read_bytes())
+        painted = (mask if mask.ndim == 2 else mask.max(2)) > 127
+        if painted.sum() >= 16:
+            found.append((pixels, painted))
+        if len(found) == most:
+            break
+    return found
+
+
+def _compared(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, ...]:
+    """Overlap with the mask: boxes before and after, heat map before and after."""
+    height, width = mask.shape
+    boxes, inside = [], np.zeros_like(mask)
+    for x, y, shape in components(mask):
+        more = [int(one) for one in rng.integers(0, 5, 4)]
+        x1, y1 = min(width, x + shape.shape[1] + more[2]), min(height, y + shape.shape[0] + more[3])
+        box = Region(x0=max(0, x - more[0]), y0=max(0, y - more[1]), x1=x1, y1=y1)
+        if shape.sum() >= 16:
+            boxes.append(box)
+            inside[box.y0 : box.y1, box.x0 : box.x1] = True
+    share = cv2.resize(mask.astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA)
+    blurred = np.asarray(cv2.GaussianBlur(share, (7, 7), 1.3), np.float32)
+    cells = blurred / blurred.max()
+    warm = cv2.resize(
+        (cells >= strange_from(cells, THRESHOLD)).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+    )
+    whole = Region(x0=0, y0=0, x1=width, y1=height)
+    return (
+        overlap(inside, mask),
+        overlap(from_boxes(pixels, boxes), mask),
+        overlap(warm > 0, mask),
+        overlap(from_heat(pixels, cells, THRESHOLD, whole), mask),
+    )
