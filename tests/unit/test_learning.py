@@ -120,6 +120,7 @@ def test_what_says_no_class_is_counted_by_reason(line: Line) -> None:
     assert left_out(line, line.say(1, "spot", label=None, taxonomy=None)) == {"no_class": 1}
     assert left_out(line, line.say(1, "spot", of="part", views=two)) == {"several_views": 1}
     assert left_out(line, line.say(1, "spot", purpose="challenge")) == {"challenge": 1}
+    assert left_out(line, line.say(1, "spot", shown="challenge")) == {"challenge": 1}
     assert left_out(line, line.say(1, "spot", taxonomy="b" * 64)) == {"unknown_version": 1}
     assert left_out(line, line.say(1, "spot", product="other")) == {}
     both = known([line.say(1, "good", of="part", views=two)], of_classes())
