@@ -2,8 +2,8 @@
 
 When: `answers_between` answers of the person lie before the first one and between any two, so of all that somebody answers they
 are at most the share, at every moment. After that each part that would come next is a draw, and one in ten is exchanged: about
-1 / (1/share + 10) of all. A draw is a hash of the person and of the part that would have come. Whoever has the log can repeat
-it; who reviews cannot foresee it, as nobody tells them what would have come.
+1 / (1/share + 10) of all. A draw is a hash of the person and of the part that would have come, which is written down with it.
+So it can be repeated; who reviews cannot foresee it, as nobody tells them what would have come.
 
 Which: one that the person has not had for REST, whatever inspection showed it: who remembers a part is not tested by it. Among
 those the first by another such hash.

@@ -50,7 +50,7 @@ class Desk(Protocol):
     def tested(self, who: str) -> Mapping[str, int]: ...
     def answers_since_test(self, who: str) -> int: ...
     def is_looked_at(self, part: str, now_ms: int) -> bool: ...
-    def test(self, who: str, part: str, inspection: str) -> None: ...
+    def test(self, who: str, part: str, inspection: str, instead_of: str) -> None: ...
 
 
 class Dockets(Protocol):
@@ -97,7 +97,7 @@ class Challenges:
         with self._desk.look() as desk:
             had = desk.tested(who)
         for one in in_order(who, known, had, 1000 * now_ms)[:_TRIES]:
-            if self._is_there(one) and self._give(one, who, now_ms):
+            if self._is_there(one) and self._give(one, found, who, now_ms):
                 return one.inspection
         return None
 
@@ -122,7 +122,7 @@ class Challenges:
             return False
         return True
 
-    def _give(self, one: KnownPart, who: str, now_ms: int) -> bool:
+    def _give(self, one: KnownPart, found: str, who: str, now_ms: int) -> bool:
         part = self._parts.standing(one.inspection)
         if part is None or part.acquisition is None:
             self._drop(one)
@@ -134,7 +134,7 @@ class Challenges:
             may = answers >= answers_between(self._share) and not used and not desk.is_looked_at(one.part, now_ms)
             if may:
                 desk.file(one.inspection, "open", None, dockets.dump(docket))
-                desk.test(who, one.part, one.inspection)
+                desk.test(who, one.part, one.inspection, found)
         if may or used:
             self._drop(one)
         with self._lock:

@@ -112,12 +112,12 @@ class Desk:
         query = select(_T.part).join_from(TESTED, DOCKETS, _D.inspection == _T.inspection)
         return self._connection.execute(query.where(_T.part == part, _D.held_until_ms > now_ms)).first() is not None
 
-    def test(self, who: str, part: str, inspection: str) -> None:
-        """That this person is given this part with a known answer."""
+    def test(self, who: str, part: str, inspection: str, instead_of: str) -> None:
+        """That this person is given this part with a known answer, in the place of that inspection."""
         last = self._connection.execute(select(func.max(_A.id)).where(_A.who == who)).scalar_one() or 0
         self._connection.execute(TESTED.delete().where(_T.who == who, _T.part == part))
         row = {"who": who, "part": part, "inspection": inspection, "answer": last, "at_us": self._now_us}
-        self._connection.execute(TESTED.insert(), row)
+        self._connection.execute(TESTED.insert(), {**row, "instead_of": instead_of})
 
 
 class Dockets:

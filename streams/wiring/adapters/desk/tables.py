@@ -7,8 +7,8 @@
 * steps: what was put in force here: place (of the act), the digest before (empty: none) and after, the version as JSON.
 * dockets: parts that somebody has looked at; data: the docket as JSON; state: open, decided, contested; held_by: who has the part
   until held_until_ms (of the console's clock). answers: who answered of which part, so that it can be undone; undone: it was.
-* tested: which part with a known answer each person was given last when, in which inspection; answer: the number of the answer
-  that they had given before it (0: none), whatever their clock said.
+* tested: which part with a known answer each person was given last when, in which inspection, and instead of which one (the draw
+  can be repeated); answer: the number of the answer that they had given before it (0: none), whatever their clock said.
 * namings: clusters of unknowns that were named here: the proposal as JSON, the cluster's digest; state: waiting (for its class),
   applied (with label and taxonomy), undone, rejected. named: their members. active: while the naming counts: a part is in one
   such naming at most; draft: the label without its class, said: the last label that was sent, both JSON.
@@ -145,5 +145,6 @@ TESTED = Table(
     _text("inspection"),
     Column("answer", BigInteger, nullable=False),
     _us("at_us"),
+    _text("instead_of", nullable=True),
     Index("tested_part", "part"),
 )

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 from httpx2 import Response
+from sqlalchemy import select
 
 from schemas.common import ImageRef
 from schemas.topics import LABEL
 from streams.fates import Unprocessable
 from streams.review.blind import is_blind_look
+from streams.review.known import is_due
 from streams.review.labels import Shelf, shelve
+from streams.wiring.adapters.database.connection import reading
+from streams.wiring.adapters.desk.opening import open_desk
+from streams.wiring.adapters.desk.tables import TESTED
 from streams.wiring.console.reviews import BLIND_SHARE
 from tests.helpers.classes import arrive, pointers, put
 from tests.helpers.console import Browser, Desk, console, rows
@@ -166,6 +171,17 @@ def test_a_share_at_most_and_each_part_once(desk: Desk, ada: Browser) -> None:
     assert len(tests) == 4
     assert {known[shown[n - 1]] for n in tests} == {one.image for one in FOUR}, "another showing is the same part"
     assert len(shown) == len(set(shown))
+
+
+def test_every_draw_can_be_repeated(desk: Desk, ada: Browser, tmp_path: Path) -> None:
+    until_a_challenge(ada)
+    desk_engine = open_desk(tmp_path)
+    with reading(desk_engine) as connection:
+        (given,) = connection.execute(select(TESTED)).all()
+    desk_engine.dispose()
+    assert given.inspection in KNOWN
+    assert is_due("ada", given.instead_of, given.answer, SHARE)
+    assert given.instead_of not in KNOWN
 
 
 def test_no_two_people_have_one_part_at_a_time(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from streams.wiring.console.pages import PAGES
+from streams.wiring.console.rendering import about
 from tests.helpers.console import Desk, console
 from tests.helpers.history import part
 from tests.helpers.judgement import STATION
@@ -69,3 +70,11 @@ def test_no_link_is_dead(desk: Desk) -> None:
         page = browser.get(row.path).text
         for link in set(re.findall(r'(?:href|src)="(/[^"#]*)"', page)):
             assert browser.client.get(link.replace("&amp;", "&"), follow_redirects=True).status_code == 200, link
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [(0, "fewer than 10"), (9, "fewer than 10"), (14, "about 10"), (15, "about 20"), (999, "about 1,000"), (9876, "about 9,900")],
+)
+def test_counts_that_one_more_or_less_does_not_change(n: int, said: str) -> None:
+    assert about(n) == said
