@@ -57,6 +57,13 @@ def last_of(labels: Iterable[LabelV1], who: str) -> LabelV1 | None:
     return next((one for one in reversed(mine) if one.id not in gone), None)
 
 
+def last_words(labels: Iterable[LabelV1], who: str) -> dict[str | None, LabelV1]:
+    """View (None: the whole part) -> `last_of` what this person said of it: each has a chain of its own."""
+    known = list(labels)
+    found = {view: last_of((one for one in known if one.view == view), who) for view in {one.view for one in known}}
+    return {view: last for view, last in found.items() if last is not None}
+
+
 def taken_back(label: LabelV1, who: str, **changes: object) -> LabelV1:
     """The label that takes this one back and puts nothing in its place. Raises ValueError where it is another person's."""
     if who != label.who:

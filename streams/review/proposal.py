@@ -23,6 +23,7 @@ MOST_SEEDS, MOST_PX, ROUNDS = 6, 256, 3
 _LEAST_PX = 12  # of the longer side of a cut: below it there is nothing to separate
 _MARGIN_PX, _MARGIN = 12, 0.5  # around a box: px at least, and of its side
 _USUAL, _FEW = (1, 99), 0.05  # percentiles of each channel of the background; share of a core
+_SPECK = 0.05  # of the largest region
 _SEED = 1  # of OpenCV's generator, which starts the colour models
 
 Rgb = npt.NDArray[np.uint8]
@@ -120,7 +121,7 @@ def _cut_out(pixels: Rgb, around: Region, seed: npt.NDArray[np.uint8]) -> Mask:
     found = _grabbed(np.asarray(image, np.uint8), _resized(seed, *small)) if max(small) >= _LEAST_PX else None
     if found is None:
         return np.asarray(seed != cv2.GC_BGD)
-    return _resized(found.astype(np.uint8), width, height) > 0
+    return _resized(_without_specks(found), width, height) > 0
 
 
 def _grabbed(image: Rgb, known: npt.NDArray[np.uint8]) -> Mask | None:
@@ -135,6 +136,14 @@ def _grabbed(image: Rgb, known: npt.NDArray[np.uint8]) -> Mask | None:
         return None
     found = (mask & 1).astype(bool)
     return found if found.any() else None
+
+
+def _without_specks(found: Mask) -> npt.NDArray[np.uint8]:
+    """Regions that are small beside the largest one are noise: a person would have to wipe each of them out."""
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    return np.asarray((areas >= _SPECK * areas.max())[numbers] & found, np.uint8)
 
 
 def _sure(image: Rgb, known: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

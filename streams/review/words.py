@@ -49,6 +49,11 @@ class Facts:
     audit_probability: float | None = None
     images: Mapping[str, ImageRef]
 
+    @property
+    def view(self) -> str | None:
+        """That a label of it is of; None: of the whole part, which has several."""
+        return next(iter(self.images)) if len(self.images) == 1 else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:

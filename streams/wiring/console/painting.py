@@ -22,7 +22,7 @@ from streams.review import docket as dockets
 from streams.review import words
 from streams.review.claims import OPINIONS
 from streams.review.docket import Docket, Spoken
-from streams.review.labels import Shelf, last_of, shelve
+from streams.review.labels import Shelf, last_words, shelve
 from streams.review.masks import Painted, mask_of, with_mask
 from streams.review.words import Facts, Told
 from streams.wiring.console.reviews import Reviews, facts_of, micros
@@ -191,9 +191,13 @@ class Masks:
         tail = None if docket is None else docket.tails.get(who)
         if docket is not None and tail is not None and tail not in {one.id for one in known}:
             return _Own(docket=docket, id=tail, said=_of_docket(docket, facts, taxonomy, who, now))
-        last = last_of(known, who)
-        said = last if last is not None and last.answer is not None else None
-        return _Own(docket=docket, id=None if last is None else last.id, said=said)
+        lasts = last_words(known, who)
+        standing = [one for one in lasts.values() if one.answer is not None]
+        if standing:
+            said = max(standing, key=lambda one: one.answered_at)
+            return _Own(docket=docket, id=said.id, said=said)
+        last = lasts.get(facts.view)
+        return _Own(docket=docket, id=None if last is None else last.id, said=None)
 
     def _known(self, desk: Desk, inspection: str) -> list[LabelV1]:
         """What is stored, and what was sent from here and is perhaps not stored yet."""

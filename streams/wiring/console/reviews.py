@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from schemas.common import Disposition, ImageRef, digest
 from schemas.envelope import Record, to_millis
 from schemas.evidence import InstanceV1
-from schemas.label import Answer, Opinion, Role, Shown
+from schemas.label import Answer, LabelV1, Opinion, Role, Shown
 from schemas.model_set import ModelSetV1
 from schemas.policy import PolicyV1
 from schemas.taxonomy import TaxonomyV1
@@ -27,6 +27,7 @@ from streams.review import words
 from streams.review.blind import audit_now, is_blind_look
 from streams.review.claims import OPINIONS, Refusal, wanted
 from streams.review.docket import Docket, Spoken, Stood
+from streams.review.labels import last_words
 from streams.review.words import Facts, Told
 from streams.wiring.console.challenges import Challenges
 from streams.wiring.console.versions import Versions
@@ -72,6 +73,7 @@ class Desk(Protocol):
     def note(self, who: str, inspection: str) -> int: ...
     def last(self, who: str) -> Given | None: ...
     def strike(self, number: int) -> None: ...
+    def masked(self, inspection: str) -> Sequence[LabelV1]: ...
 
 
 class Dockets(Protocol):
@@ -88,6 +90,7 @@ class Parts(Protocol):
     def model_set(self, digest: str) -> ModelSetV1 | None: ...
     def viewed(self, inspection: str) -> Any: ...
     def taxonomy(self, product: str) -> Any | None: ...
+    def labels_of(self, inspections: Sequence[str]) -> Mapping[str, Sequence[LabelV1]]: ...
 
 
 class Classes(Protocol):
@@ -296,11 +299,12 @@ class Reviews:
             looked_ms=form.looked_ms or 0,
             why=form.why,
         )
-        now_ms = to_millis(now)
+        now_ms, stored = to_millis(now), self._parts.labels_of([form.inspection]).get(form.inspection, ())
         with self._desk.change(micros(now)) as desk:
             found = self._docket(desk.find(form.inspection), part)
             if found is None:
                 return "closed"
+            found = _chained(found, facts, [*stored, *desk.masked(form.inspection)], who)
             spoken = replace(spoken, looked_ms=looked(form.looked_ms, found, now_ms))
             decides = found.is_contested and role in DECIDERS
             change = dockets.overrule(found, spoken) if decides else dockets.answer(found, form.opinion, spoken, now_ms)
@@ -440,6 +444,12 @@ def _again(found: Docket, spoken: Spoken, refusal: Refusal) -> Fault:
     """A second tab that says the same is none to be told of."""
     same = any((one.who, one.answer, one.label) == (spoken.who, spoken.answer, spoken.label) for one in found.spoken)
     return "copy" if same else ("already_answered" if any(one.who == spoken.who for one in found.spoken) else refusal)
+
+
+def _chained(found: Docket, facts: Facts, known: Sequence[LabelV1], who: str) -> Docket:
+    """What they said of the part elsewhere (a mask, a cluster, long ago) is what their answer takes back, too."""
+    last = None if who in found.tails else last_words(known, who).get(facts.view)
+    return found if last is None else _with(found, {**found.tails, who: last.id})
 
 
 def _with(found: Docket, tails: Mapping[str, str]) -> Docket:

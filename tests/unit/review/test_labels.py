@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.label import LabelV1
-from streams.review.labels import Shelf, last_of, shelve, taken_back
+from schemas.label import LabelledViewV1, LabelV1
+from streams.review.labels import Shelf, last_of, last_words, shelve, taken_back
 from tests.helpers.calm import CALM
-from tests.helpers.labels import NOW, SHA, label
+from tests.helpers.labels import IMAGE, NOW, SHA, label
 
 DEFECT: dict[str, Any] = {"answer": "defect", "label": "dent", "taxonomy": SHA}
 
@@ -89,3 +89,11 @@ def test_the_last_word_of_a_person_is_what_their_next_label_takes_back() -> None
     assert last_of([first, back, other], "ada") == back
     assert last_of([first, back, first, again], "ada") == again
     assert last_of([first, back, again], "bo") is None
+
+
+def test_what_is_said_of_a_view_and_of_the_part_are_two_chains() -> None:
+    views = (LabelledViewV1(view="v1", image=IMAGE), LabelledViewV1(view="v2", image=IMAGE))
+    first, whole = label(), label(of="part", views=views, answer="unsure")
+    back = label(answer=None, withdraws=first.id)
+    assert last_words([], "ada") == {}
+    assert last_words([first, label(who="bo"), whole, back], "ada") == {"v1": back, None: whole}

@@ -39,6 +39,7 @@ def test_a_box_is_drawn_to_the_edges_of_what_is_in_it(seed: int) -> None:
     box = np.zeros_like(found)
     box[BOX["y0"] : BOX["y1"], BOX["x0"] : BOX["x1"]] = True
     assert overlap(found, truth()) > 0.7
+    assert len(components(found)) == 1, "specks"
     assert overlap(box, truth()) < 0.15
 
 

@@ -204,6 +204,21 @@ def test_whoever_has_said_nothing_paints_what_was_decided_and_says_so(desk: Desk
     assert len(masked(desk)) == 2
 
 
+def test_an_answer_in_the_queue_takes_back_a_mask_that_was_painted_before_the_part_was_open(desk: Desk, ada: Browser) -> None:
+    """Otherwise it would have the id of the label with the mask, and come too late."""
+    inspection, decide = part(5), "UPDATE inspections SET revision = :n, disposition = :fate WHERE inspection = :part"
+    with writing(desk.engine) as connection:
+        connection.execute(text(decide), {"part": inspection, "n": 1, "fate": "scrap"})
+    assert save(ada, drawn(ada, inspection)).status_code == 200
+    with writing(desk.engine) as connection:
+        connection.execute(text(decide), {"part": inspection, "n": 2, "fate": "review"})
+    while (shown := look(ada))["inspection"] != inspection:
+        ada.post("/queue/skip", shown, page="/lines")
+    press(ada, shown, "good")
+    (standing,) = shelve(Shelf(), sent(desk)[0]).standing()
+    assert (standing.answer, standing.withdraws) == ("good", masked(desk)[0].id)
+
+
 BAD = [
     (b"", 422, "0 bytes"),
     (b"no image", 422, "not_an_image"),

@@ -21,6 +21,7 @@ from streams.wiring.console.naming import settle
 from tests.helpers.classes import arrive
 from tests.helpers.console import Browser, Desk, console, rows
 from tests.helpers.embeddings import embedding, heap, intake_of, log
+from tests.helpers.reviewing import look, press
 from tests.helpers.unknowns import answers, biggest, groups, named, plant, settled
 from tests.unit.review.test_clusters import unknowns
 
@@ -260,6 +261,21 @@ def test_who_has_answered_a_member_since_keeps_that_word(desk: Desk) -> None:
     desk.now += timedelta(minutes=3)
     assert settle(desk.ports, desk.now) == 1
     assert sorted(one.inspection for one in sent(desk, LabelV1)) == members[1:]
+
+
+def test_an_answer_in_the_queue_takes_the_naming_of_its_part_back(desk: Desk) -> None:
+    """Otherwise it would have the id of the naming's label, and come too late."""
+    engineer, members = written(desk), groups(desk)[0]
+    done(named(desk, engineer, label="dent"))
+    turned(desk)
+    desk.follow()
+    while (fields := look(engineer))["inspection"] not in members:
+        engineer.post("/queue/skip", fields, page="/lines")
+    press(engineer, fields, "good")
+    (answer,) = sent(desk, LabelV1)
+    known = [*desk.ports.questions.labels_of([fields["inspection"]])[fields["inspection"]], answer]
+    assert shelve(Shelf(), known).standing() == [answer]
+    assert answer.withdraws == known[0].id
 
 
 WRONG: list[tuple[dict[str, str], str]] = [
