@@ -70,8 +70,12 @@ def test_masters_see_the_lens_and_not_the_material() -> None:
     made = ScenarioPlant(seed=1, scenario=SCENARIOS["material"])
     dirty = ScenarioPlant(seed=1, scenario=SCENARIOS["lens-dirt"])
     clean = ScenarioPlant(seed=1, scenario=SCENARIOS["bursts"])
-    pictures = [one.master(STATION, 0, 3500).views[0].encoded for one in (made, dirty, clean)]
-    assert pictures[0] == pictures[2] != pictures[1]
+    plants = (made, dirty, clean)
+    golden, defective = [one.master(STATION, 0, 3500) for one in plants], [one.defective(STATION, 2, 3500) for one in plants]
+    for pictures in ([part.views[0].encoded for part in parts] for parts in (golden, defective)):
+        assert pictures[0] == pictures[2] != pictures[1]
+    assert clean.master(STATION, 0, 3500).good
+    assert [one.known for one in clean.defective(STATION, 2, 3500).defects] == [True]
 
 
 # ---------------------------------------------------------------- recorded evidence

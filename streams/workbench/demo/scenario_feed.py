@@ -100,8 +100,8 @@ class CameraFeed:
 
     def _golden_parts(self, n: int) -> None:
         masters = [self._plant.master(self._station, which, n) for which in range(MASTERS)]
-        if self._recognise is not None:  # the image comes by the injector
-            for master in masters:
+        if self._recognise is not None:  # the images come by the injector
+            for master in (*masters, self._plant.defective(self._station, MASTERS, n)):
                 self._hand_in(master, n)
             return
         for which, part in enumerate((*masters, self._golden)):

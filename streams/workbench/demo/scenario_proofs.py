@@ -1,6 +1,6 @@
-"""Golden parts of a scenario as a plant registers them: an image that is handed in, masters that are put before the camera.
+"""Challenge parts of a scenario as a plant registers them: images that are handed in, masters that are put before the camera.
 
-Both must pass. What the challenge processor made of their sets is read from challenge.v1.
+Golden ones must pass, one with a defect must not. What the challenge processor made of their sets is read from challenge.v1.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class Sets:
     answered: int
 
 
-def register(settings: Settings, image: Part, masters: Sequence[Part], every_parts: int) -> None:
-    """By the commands that people type. Raises ValueError where one is refused."""
-    where = ["--station", image.station, "--product", image.product]
-    golden = [*where, "--kind", "golden"]
-    shown = image.views[0]
-    file = _file(settings, image.station, shown.encoded)
-    _insist(settings, "add", str(file), *golden, "--view", shown.name, "--part", "image-0")
+def register(settings: Settings, images: Sequence[Part], masters: Sequence[Part], every_parts: int) -> None:
+    """By the commands that people type. Parts with a defect are of that kind. Raises ValueError where one is refused."""
+    where = ["--station", masters[0].station, "--product", masters[0].product]
+    for number, image in enumerate(images):
+        shown = image.views[0]
+        file = _file(settings, f"{image.station.replace('/', '-')}-{number}", shown.encoded)
+        _insist(settings, "add", str(file), *where, *_kind(image), "--view", shown.name, "--part", f"image-{number}")
     for number, master in enumerate(masters):
         facts = ["--physical", "--serial", master.serial, "--part", f"master-{number}", "--custody", "demo"]
-        _insist(settings, "add", *golden, *facts)
+        _insist(settings, "add", *where, *_kind(master), *facts)
     for kind in ((), ("--physical",)):
         _insist(settings, "schedule", *where, *kind, "--every-parts", str(every_parts), "--within-s", str(_WITHIN_S))
 
@@ -58,7 +58,7 @@ def rows(before: dict[Proof, Sets], after: dict[Proof, Sets], fails: frozenset[P
         good, bad = _mostly(early), _mostly(late) is not (proof in fails)
         found.append(
             Row(
-                what=f"{proof} proof {'fails' if proof in fails else 'holds'}: golden parts before and after",
+                what=f"{proof} proof {'fails' if proof in fails else 'holds'}: challenge parts before and after",
                 met=good and bad and early.answered > 0 and late.answered > 0,
                 found=f"{early.passed} of {early.answered} sets passed, then {late.passed} of {late.answered}",
             )
@@ -66,12 +66,16 @@ def rows(before: dict[Proof, Sets], after: dict[Proof, Sets], fails: frozenset[P
     return found
 
 
+def _kind(part: Part) -> tuple[str, ...]:
+    return ("--kind", "golden") if part.good else ("--kind", "defect", "--label", part.defects[0].kind)
+
+
 def _mostly(found: Sets) -> bool:
     return 2 * found.passed > found.answered
 
 
-def _file(settings: Settings, station: str, data: bytes) -> Path:
-    file = settings.state / "golden" / f"{station.replace('/', '-')}.jpg"
+def _file(settings: Settings, name: str, data: bytes) -> Path:
+    file = settings.state / "challenge" / f"{name}.jpg"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
     return file

@@ -104,9 +104,10 @@ def fed(place: Place, station: Station, answered: Callable[[], Collection[str]])
 def _injecting(
     place: Place, station: Station, plant: ScenarioPlant, gateway: Gateway, stack: ExitStack
 ) -> Callable[[Capture], Capture]:
-    """Golden parts are registered, and an injector hands in the image where a set is due."""
-    masters = [plant.master(station.name, which, 0) for which in range(MASTERS)]
-    register(place.settings, masters[0], masters, station.scenario.masters_every)
+    """Golden parts and one with a defect are registered, and an injector hands in the images where a set is due."""
+    golden = [plant.master(station.name, which, 0) for which in range(MASTERS)]
+    defective = plant.defective(station.name, MASTERS, 0)
+    register(place.settings, [golden[0], defective], [*golden, defective], station.scenario.masters_every)
     injector = Injector(
         place.settings, [station.name], capture=gateway.post, acquisition=lambda name, product: station.acquisition
     )

@@ -23,14 +23,14 @@ _SECOND = 0.08  # share of defective parts with two defects
 
 def stations(lines: int = 3) -> tuple[PlantStation, ...]:
     """The plant's stations, one a line; products take turns."""
-    made = [(name, _product_at(name)) for name in map(naming.station_name, range(1, lines + 1))]
+    made = [(name, product_at(name)) for name in map(naming.station_name, range(1, lines + 1))]
     return tuple(PlantStation(name=name, product=product.name, views=product.views) for name, product in made)
 
 
 def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
     """The n-th part of a station. Raises ValueError for a station that the plant does not have."""
     knobs = knobs or Knobs()
-    product = _product_at(station)
+    product = product_at(station)
     rng = np.random.default_rng([_RUN, seed, crc32(station.encode()), n])
     kinds = _kinds(rng, product, knobs, _run_of_bad(seed, station, n, knobs))
     views, defects = _pictures(rng, rng, product, kinds, knobs)
@@ -40,20 +40,21 @@ def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
     )  # fmt: skip
 
 
-def master(seed: int, station: str, which: int, n: int, knobs: Knobs | None = None) -> Part:
-    """The golden part `which` of a station, a good one, put before its cameras again as their n-th picture.
+def master(seed: int, station: str, which: int, n: int, knobs: Knobs | None = None, kinds: tuple[str, ...] = ()) -> Part:
+    """The master `which` of a station, golden or with these defects, put before its cameras again as their n-th picture.
 
     The part and how it lies are the same every time; light, lens and sensor are those of the moment. The material batch and the
     wear of the tool that the knobs speak of are not its own.
     """
     knobs = replace(knobs or Knobs(), texture=0.0, wear=0.0)
-    product = _product_at(station)
+    product = product_at(station)
     made = np.random.default_rng([_MASTER, seed, crc32(station.encode()), which])
     shot = np.random.default_rng([_MASTER, seed, crc32(station.encode()), which, n])
-    views, _ = _pictures(made, shot, product, (), knobs)
+    views, defects = _pictures(made, shot, product, kinds, knobs)
     return Part(
         station=station, n=n, product=product.name, lot=naming.lot(product.name, station, n),
-        serial=naming.master(product.name, station, which), views=views, mm_per_px=product.mm_per_px, purpose="challenge",
+        serial=naming.master(product.name, station, which), views=views, defects=defects, mm_per_px=product.mm_per_px,
+        purpose="challenge",
     )  # fmt: skip
 
 
@@ -85,7 +86,8 @@ class SimulatedPlant:
         return training_set(self.seed, product, per_class, good, self.knobs)
 
 
-def _product_at(station: str) -> Product:
+def product_at(station: str) -> Product:
+    """What a station makes: the products take turns."""
     return list(PRODUCTS.values())[(naming.line_number(station) - 1) % len(PRODUCTS)]
 
 

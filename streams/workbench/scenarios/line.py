@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streams.workbench.plant import Labelled, Part, PlantStation, RenderedView, master, plant, stations, training_set
+from streams.workbench.plant import Labelled, Part, PlantStation, RenderedView, master, plant, product_at, stations, training_set
 from streams.workbench.plant.canvas import again, encode
 from streams.workbench.scenarios.table import Scenario
 
 _NOISE = 5
+_CLEAR = 2.0  # contrast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,11 @@ class ScenarioPlant:
     def master(self, station: str, which: int, n: int) -> Part:
         """A physical golden part, put before the camera just before part n."""
         return master(self.seed, station, which, n, self.scenario.course.knobs(n))
+
+    def defective(self, station: str, which: int, n: int) -> Part:
+        """The same of a master with a defect that nobody can overlook, of the first kind that the models know."""
+        kind, knobs = product_at(station).known[0], replace(self.scenario.course.knobs(n), contrast=_CLEAR)
+        return master(self.seed, station, which, n, knobs, (kind,))
 
     def training_set(self, product: str, per_class: int, good: int) -> list[Labelled]:
         return training_set(self.seed, product, per_class, good, self.scenario.training)
