@@ -1,8 +1,8 @@
 """From what people said to what a classifier may learn: which labels count today, of which image, as which class. Pure.
 
 Left out, and counted by reason, is what does not say which class an image shows: `unsure`, a defect without a class, a class
-that was retired or split, a label of a whole part with several views, and images about which people differ. A challenge is left
-out too: what a station is proven with, its models must not have learned.
+that was retired or split, a label of a whole part with several views of which none has a mask, and images about which people
+differ. A challenge is left out too: what a station is proven with, its models must not have learned.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.common import ImageRef
-from schemas.label import LabelV1
+from schemas.label import LabelledViewV1, LabelV1
 from schemas.policy import GOOD
 from streams.review.labels import Shelf
 from streams.review.taxonomy import Fate, Lineage, Today, follow
@@ -33,7 +33,7 @@ WORDS: Mapping[Why, str] = {
     "retired": "the class was retired",
     "ambiguous": "the class was split: the part needs a new look",
     "unknown_version": "of a version of the classes that is not known here",
-    "several_views": "said of a part with several views: which one shows it is not known",
+    "several_views": "said of a part with several views, without a mask: which one shows it is not known",
     "disagreement": "people differ about it",
     "challenge": "a challenge: what proves a station is not learned from",
     "image_gone": "the image is no longer kept",
@@ -72,7 +72,7 @@ def truth(shelf: Shelf, product: str, lineage: Lineage | None, station: str | No
         if why is not None:
             left[why] += 1
             continue
-        for view in label.views:
+        for view in _showing(label):
             said.setdefault(f"{label.inspection}/{view.view}", []).append((label, meant))
     examples = []
     for source, opinions in sorted(said.items()):
@@ -107,12 +107,17 @@ def _meant(label: LabelV1, lineage: Lineage | None) -> tuple[str, Why | None]:
         return "", "unsure"
     if label.answer == GOOD:
         return GOOD, None
-    if len(label.views) > 1:
+    if len(label.views) > 1 and not any(one.mask for one in label.views):
         return "", "several_views"
     if lineage is None:
         return "", "unknown_version" if label.label else "no_class"
     found = follow(label, lineage)
     return (found.label or "", None) if found.fate == "current" else ("", _FATES[found.fate])
+
+
+def _showing(label: LabelV1) -> Sequence[LabelledViewV1]:
+    """Views that show what it says: those with a mask, where there is one."""
+    return tuple(one for one in label.views if one.mask is not None) or label.views
 
 
 def _settled(meant: Sequence[str]) -> str | None:

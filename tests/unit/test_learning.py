@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.label import LabelledViewV1, LabelV1
+from schemas.label import LabelledViewV1, LabelV1, MaskV1
 from schemas.taxonomy import TaxonomyActV1
 from streams.review.labels import taken_back
 from streams.training.features import FloatArray
@@ -123,6 +123,10 @@ def test_what_says_no_class_is_counted_by_reason(line: Line) -> None:
     assert left_out(line, line.say(1, "spot", shown="challenge")) == {"challenge": 1}
     assert left_out(line, line.say(1, "spot", taxonomy="b" * 64)) == {"unknown_version": 1}
     assert left_out(line, line.say(1, "spot", product="other")) == {}
+    masked = MaskV1(uri="file:///masks/1", sha256="a" * 64, bytes=9, width_px=128, height_px=128)
+    painted = (two[0], two[1].model_copy(update={"mask": masked}))
+    shown = known([line.say(1, "spot", of="part", views=painted)], of_classes())
+    assert [(one.view, one.label) for one in shown.examples] == [("back", "spot")], "the mask says which view shows it"
     both = known([line.say(1, "good", of="part", views=two)], of_classes())
     assert [(one.view, one.label, one.group) for one in both.examples] == [("back", "good", "S1"), ("front", "good", "S1")]
 
