@@ -19,8 +19,8 @@ from streams.wiring.console.security import Rejected
 def show(ask: Ask) -> Response:
     """As it lies in the store: PNG, 8 bits grey, in the image's size."""
     view, who = ask.asked("view"), ask.asked("who")
-    found = next((one for one in ask.ports.masks.shown(ask.asked("id")) if one.who == who), None)
-    mask = None if found is None else mask_of(found, view)
+    masks = (mask_of(one, view) for one in ask.ports.masks.shown(ask.asked("id")) if one.who == who)
+    mask = next((one for one in masks if one is not None), None)
     if mask is None:
         raise Rejected(404, "There is no such mask.")
     ref = ImageRef(uri=mask.uri, sha256=mask.sha256, bytes=mask.bytes, content_type="image/png")

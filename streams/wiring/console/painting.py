@@ -79,9 +79,9 @@ class Parts(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """What a person may paint. label: the class, name: as it is called today. said: their standing label, or the one that the
-    mask will make; base: the label that it takes back. stands: what the part gets, as far as is
-    known here. images: by view. taxonomy: to be sent with the first label that names it;
-    None: it was.
+    mask will make; base: the label that it takes back. stands: what the part gets, as far as is known here. images: of the views
+    that the label is of. view: that an answer in the queue is of; None: of the part. taxonomy: to be sent with the first label
+    that names it; None: it was.
     """
 
     part: Any
@@ -92,6 +92,7 @@ class Subject:
     base: str | None
     policy: PolicyV1
     images: Mapping[str, ImageRef]
+    view: str | None
     taxonomy: TaxonomyV1 | None = None
 
     @property
@@ -155,7 +156,8 @@ class Masks:
             taxonomy = [] if subject.taxonomy is None else [words.record_of_taxonomy(subject.taxonomy, now)]
             desk.send([*taxonomy, words.record_of_label(label)])
             desk.keep_masked(label)
-            _follow(desk, label)
+            if label.view == subject.view:
+                _follow(desk, label)
         return label
 
     def shown(self, inspection: str) -> list[LabelV1]:
@@ -163,9 +165,9 @@ class Masks:
         with self._desk.look() as desk:
             known, docket = self._known(desk, inspection), _docket(desk, inspection)
         ids, tails = {one.id for one in known}, {} if docket is None else docket.tails
-        later = {who for who, tail in tails.items() if tail not in ids}  # they have said something since, without a mask
-        standing = shelve(Shelf(), known).standing()
-        return [one for one in standing if one.who not in later and any(view.mask for view in one.views)]
+        later = {(who, _chain(tail)) for who, tail in tails.items() if tail not in ids}  # said since, without a mask
+        standing = [one for one in shelve(Shelf(), known).standing() if any(view.mask for view in one.views)]
+        return [one for one in standing if (one.who, _chain(one.id)) not in later]
 
     # ---------------------------------------------------------------- what somebody has said
     def _subject(self, desk: Desk, inspection: str, who: str, role: Role, now: datetime) -> Subject | str:
@@ -223,7 +225,8 @@ def _subject(part: Any, facts: Facts, policy: PolicyV1, taxonomy: TaxonomyV1 | N
         said=said,
         base=own.id,
         policy=policy,
-        images=facts.images,
+        images={one.view: facts.images[one.view] for one in said.views if one.view in facts.images},
+        view=facts.view,
         taxonomy=taxonomy if own.fresh else None,
     )
 
@@ -277,6 +280,11 @@ def _is_copy(subject: Subject, wanted: Wanted, painted: Painted, who: str) -> bo
     """This form was sent before, by a double click or a second try."""
     made, kept = label_id(wanted.inspection, subject.said.view, who, wanted.base or None), mask_of(subject.said, painted.view)
     return subject.base == made and kept is not None and kept.sha256 == painted.mask.sha256
+
+
+def _chain(id: str) -> str:
+    """Of a label's id: what is the same in all that one person says of a view, or of the part."""
+    return id.rpartition("/")[0]
 
 
 def _docket(desk: Desk, inspection: str) -> Docket | None:

@@ -14,7 +14,7 @@ from httpx2 import Response
 from sqlalchemy import text
 
 from schemas.common import ImageRef
-from schemas.label import LabelV1
+from schemas.label import LabelledViewV1, LabelV1
 from schemas.policy import GeometryV1, PolicyV1
 from streams.capture.image import decode, encode_png
 from streams.review.labels import Shelf, shelve
@@ -22,7 +22,7 @@ from streams.review.masks import mask_of, read_mask
 from streams.wiring.adapters.database.connection import writing
 from streams.wiring.adapters.images import FileImages, Images
 from streams.wiring.console import security
-from tests.helpers.classes import arrive
+from tests.helpers.classes import arrive, label, labels, put
 from tests.helpers.console import Browser, Desk, console, sha256
 from tests.helpers.history import RULES, history
 from tests.helpers.known import rabbits
@@ -351,6 +351,29 @@ def test_a_mask_on_one_view_of_several_keeps_those_of_the_others(tmp_path: Path)
         kept = [mask_of(standing, view) for view in ("v1", "v2")]
         assert all(kept)
         assert kept[0] != kept[1]
+
+
+def test_what_was_said_of_one_view_is_painted_there_alone_and_an_answer_of_the_part_goes_beside_it(tmp_path: Path) -> None:
+    """A cluster names views, the queue parts: neither takes the other back."""
+    with painting(tmp_path, plates(tmp_path / "images", 1, views=("v1", "v2"))) as desk:
+        ada = desk.logged_in("reviewer", "ada")
+        ref = desk.ports.questions.image(part(0), "v2")
+        assert ref is not None
+        views = (LabelledViewV1(view="v2", image=ref),)
+        put(desk, labels(label(0, views=views, answer="defect", label="scratch", taxonomy="a" * 64)), 500)
+        assert ada.get("/mask", inspection=part(0), view="v1").status_code == 404
+        fields = look(ada)
+        assert save(ada, drawn(ada, part(0), "v2")).status_code == 200
+        assert said(press(ada, fields, "class:scratch:rework")) == "scratch: rework."
+        assert save(ada, drawn(ada, part(0), "v1"), OTHER).status_code == 200
+        for view, mask in (("v1", OTHER), ("v2", LINE)):
+            shown = ada.get("/inspection/mask", id=part(0), view=view, who="ada")
+            assert (read_mask(shown.content, WIDTH, HEIGHT) == mask).all()
+        standing = shelve(Shelf(), [*desk.ports.questions.labels_of([part(0)])[part(0)], *sent(desk)[0]]).standing()
+        assert [(one.of, [view.view for view in one.views if view.mask]) for one in standing] == [
+            ("view", ["v2"]),
+            ("part", ["v1"]),
+        ]
 
 
 def test_an_image_that_is_gone_or_away_is_told_and_nothing_is_kept(desk: Desk, ada: Browser, tmp_path: Path) -> None:
