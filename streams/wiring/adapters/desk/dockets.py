@@ -81,16 +81,17 @@ class Desk:
         return None if row is None else Given(number=row.id, inspection=row.inspection, at_us=row.at_us)
 
     def masked(self, inspection: str) -> tuple[LabelV1, ...]:
-        """The last label with a mask that each person has sent of it from here."""
+        """The last label with a mask that each person has sent from here of it, and of its views."""
         query = select(_M.said).where(_M.inspection == inspection).order_by(_M.said_us)
         return tuple(map(LabelV1.model_validate_json, self._connection.execute(query).scalars()))
 
     def keep_masked(self, label: LabelV1) -> None:
         """Instead of this person's last one."""
-        mine = (_M.inspection == label.inspection, _M.who == label.who)
+        view = label.view or ""
+        mine = (_M.inspection == label.inspection, _M.who == label.who, _M.view == view)
         self._connection.execute(MASKED.delete().where(*mine))
-        row = {"inspection": label.inspection, "who": label.who, "said": label.json_bytes().decode(), "said_us": self._now_us}
-        self._connection.execute(MASKED.insert(), row)
+        row = {"inspection": label.inspection, "who": label.who, "view": view, "said": label.json_bytes().decode()}
+        self._connection.execute(MASKED.insert(), {**row, "said_us": self._now_us})
 
     def strike(self, number: int) -> None:
         """That answer was taken back."""

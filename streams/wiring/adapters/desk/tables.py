@@ -12,7 +12,7 @@
 * namings: clusters of unknowns that were named here: the proposal as JSON, the cluster's digest; state: waiting (for its class),
   applied (with label and taxonomy), undone, rejected. named: their members. active: while the naming counts: a part is in one
   such naming at most; draft: the label without its class, said: the last label that was sent, both JSON.
-* masked: the last label with a mask that a person sent of a part, as JSON.
+* masked: the last label with a mask that a person sent of a view, or of the part (view is empty), as JSON.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ MASKED = Table(
     META,
     _text("inspection", key=True),
     _text("who", key=True),
+    _text("view", key=True),
     _text("said"),
     _us("said_us"),
     Index("masked_said", "said_us"),

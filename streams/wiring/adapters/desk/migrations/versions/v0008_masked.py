@@ -14,6 +14,7 @@ def upgrade() -> None:
         "masked",
         sa.Column("inspection", sa.Text(), primary_key=True, nullable=False),
         sa.Column("who", sa.Text(), primary_key=True, nullable=False),
+        sa.Column("view", sa.Text(), primary_key=True, nullable=False),
         sa.Column("said", sa.Text(), nullable=False),
         sa.Column("said_us", sa.BigInteger(), nullable=False),
     )
