@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
-from schemas.common import Region
+from schemas.common import ImageRef, Region
 from schemas.label import MaskV1
 from streams.fates import Unprocessable
 from streams.review.masks import Painted, Size, mask_of, scale_of, sized
@@ -19,7 +19,7 @@ from streams.review.proposal import Hint
 from streams.wiring.console import inspection as inspections
 from streams.wiring.console.painted import address, painted_url
 from streams.wiring.console.painting import Subject, Wanted
-from streams.wiring.console.pictures import KEPT, data_of
+from streams.wiring.console.pictures import KEPT, data_of, shown
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page, piece
 from streams.wiring.console.security import Rejected
@@ -85,10 +85,7 @@ def save(ask: Ask) -> Response:
     view, wanted = _known(subject, ask.asked("view")), _wanted(ask)
     width, height = _size(ask, subject, view)
     _, data = _measured(ask, subject, view)
-    ref = subject.images[view]
-    image = ref.model_copy(
-        update={"uri": ask.ports.keep_file(data_of(ask, ref))[0]}
-    )  # Kafka forgets it, and a mask alone is none
+    image = _kept(ask, subject.images[view])
     uri, sha256 = ask.ports.keep_file(data)
     mask = MaskV1(uri=uri, sha256=sha256, bytes=len(data), width_px=width, height_px=height)
     painted = Painted(view=view, image=image, mask=mask, looked_ms=_looked(ask))
@@ -96,6 +93,23 @@ def save(ask: Ask) -> Response:
     if isinstance(done, str):
         raise Rejected(409, done)
     return JSONResponse({"next": BACK.get(ask.asked("back"), f"{inspections.address(subject.inspection)}&done=mask")})
+
+
+def image(ask: Ask) -> Response:
+    """What is painted on: beside a saved mask, its copy."""
+    subject = _subject(ask)
+    return shown(ask, subject.images[_known(subject, ask.asked("view"))])
+
+
+def _kept(ask: Ask, ref: ImageRef) -> ImageRef:
+    """With a copy in the store: Kafka forgets images, and a mask alone teaches nothing. While Kafka is away it stays there."""
+    try:
+        data = data_of(ask, ref)
+    except Rejected as error:
+        if error.status != 503:
+            raise
+        return ref
+    return ref.model_copy(update={"uri": ask.ports.keep_file(data)[0]})
 
 
 def _subject(ask: Ask) -> Subject:
@@ -157,7 +171,7 @@ def _view(subject: Subject, view: str, width: int, height: int, who: str) -> Vie
         name=view,
         width=width,
         height=height,
-        image_url=f"/inspection/image?{urlencode({'id': subject.inspection, 'view': view})}",
+        image_url=f"/mask/image?{urlencode(query)}",
         proposal_url=f"/mask/proposal?{urlencode(query)}",
         own_url=painted_url(subject.said, view) if mine else None,
     )

@@ -68,6 +68,7 @@ PAGES: tuple[Page, ...] = (
     Page(path="/inspection/heat", act="look at a heat map", may=ALL, handler=pictures.heat),
     Page(path="/inspection/mask", act="look at a mask", may=ALL, handler=painted.show),
     Page(path="/mask", act="paint a mask", may=REVIEWERS, handler=masks.show),
+    Page(path="/mask/image", act="see the image to paint on", may=REVIEWERS, handler=masks.image),
     Page(path="/mask/proposal", act="see a proposed mask", may=REVIEWERS, handler=masks.proposal),
     Page(path="/mask/measure", act="measure a mask", may=REVIEWERS, handler=masks.measure, method="POST", takes="png"),
     Page(path="/mask/save", act="save a mask", may=REVIEWERS, handler=masks.save, method="POST", takes="png"),

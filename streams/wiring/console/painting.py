@@ -80,8 +80,8 @@ class Parts(Protocol):
 class Subject:
     """What a person may paint. label: the class, name: as it is called today. said: their standing label, or the one that the
     mask will make; base: the label that it takes back. stands: what the part gets, as far as is known here. images: of the views
-    that the label is of. view: that an answer in the queue is of; None: of the part. taxonomy: to be sent with the first label
-    that names it; None: it was.
+    that the label is of; the copy beside a mask, where there is one. view: that an answer in the queue is of; None: of the part.
+    taxonomy: to be sent with the first label that names it; None: it was.
     """
 
     part: Any
@@ -225,7 +225,7 @@ def _subject(part: Any, facts: Facts, policy: PolicyV1, taxonomy: TaxonomyV1 | N
         said=said,
         base=own.id,
         policy=policy,
-        images={one.view: facts.images[one.view] for one in said.views if one.view in facts.images},
+        images={one.view: one.image if one.mask else facts.images[one.view] for one in said.views if one.view in facts.images},
         view=facts.view,
         taxonomy=taxonomy if own.fresh else None,
     )

@@ -24,6 +24,11 @@ def image(ask: Ask) -> Response:
     ref = ask.ports.questions.image(ask.asked("id"), ask.asked("view"))
     if ref is None:
         raise Rejected(404, "No evidence names an image of this view.")
+    return shown(ask, ref)
+
+
+def shown(ask: Ask, ref: ImageRef) -> Response:
+    """As a browser can show it, else as a download. Raises Rejected as `data_of`."""
     data, kind = data_of(ask, ref), ref.content_type if ref.content_type in SHOWN else "application/octet-stream"
     if ref.content_type == TIFF:  # stations may send it, few browsers show it
         try:

@@ -17,6 +17,7 @@ from schemas.common import ImageRef
 from schemas.label import LabelledViewV1, LabelV1
 from schemas.policy import GeometryV1, PolicyV1
 from streams.capture.image import decode, encode_png
+from streams.fates import Unprocessable
 from streams.review.labels import Shelf, shelve
 from streams.review.masks import mask_of, read_mask
 from streams.wiring.adapters.database.connection import writing
@@ -265,6 +266,7 @@ def test_a_view_that_is_none_leads_nowhere(desk: Desk, ada: Browser) -> None:
     for view in ("v2", "../../etc/passwd", "<script>", "x" * 10_000, "v1\x00"):
         assert ada.get("/mask", inspection=page["inspection"], view=view).status_code == 404
         assert ada.get("/mask/proposal", inspection=page["inspection"], view=view).status_code == 404
+        assert ada.get("/mask/image", inspection=page["inspection"], view=view).status_code == 404
         assert save(ada, page, view=view).status_code == 404
         assert ada.get("/inspection/mask", id=page["inspection"], view=view, who="ada").status_code == 404
     assert masked(desk) == []
@@ -391,30 +393,42 @@ def test_an_image_that_is_gone_or_away_is_told_and_nothing_is_kept(desk: Desk, a
     assert masked(desk) == []
 
 
-def test_an_image_in_kafka_is_kept_beside_its_mask(tmp_path: Path) -> None:
+def test_an_image_in_kafka_is_kept_beside_its_mask_and_stays_when_kafka_forgets_it(tmp_path: Path) -> None:
     files = tmp_path / "images"
-    records, copies = plates(files, 1), dict[str, bytes]()
+    records, there = plates(files, 1), dict[str, bytes]()
+    store = Images(None, roots=[files])
 
-    def from_kafka(ref: ImageRef) -> bytes:
-        return copies[ref.sha256] if ref.uri.startswith("kafka:") else Images(None, roots=[files]).read_now(ref)
+    def read(ref: ImageRef) -> bytes:
+        if ref.uri.startswith("file:"):
+            return store.read_now(ref)
+        if ref.sha256 not in there:
+            raise Unprocessable("image_gone", ref.uri)
+        return there[ref.sha256]
 
-    with painting(tmp_path, records, reader=from_kafka) as desk:
+    with painting(tmp_path, records, reader=read) as desk:
         with writing(desk.engine) as connection:
             image = ImageRef.model_validate_json(str(connection.execute(text("SELECT image FROM evidence")).scalars().first()))
             file = Path(image.uri.removeprefix("file://"))
-            copies[image.sha256] = file.read_bytes()
+            picture = there[image.sha256] = file.read_bytes()
             file.unlink()
             moved = image.model_copy(update={"uri": "kafka://capture.v1/0/7"})
             connection.execute(text("UPDATE evidence SET image = :image"), {"image": moved.model_dump_json()})
         ada = desk.logged_in("reviewer", "ada")
-        assert save(ada, drawn(ada, decided(ada))).status_code == 200
-        (label,) = masked(desk)
-        kept = label.views[0].image
-        assert (kept.sha256, kept.bytes, kept.uri.startswith("file:")) == (image.sha256, image.bytes, True)
-        assert Path(kept.uri.removeprefix("file://")).read_bytes() == copies[image.sha256]
+        inspection = decided(ada)
+        page = drawn(ada, inspection)
         desk.trouble = "Local: All broker connections are down"
-        away = ada.get("/mask", inspection=label.inspection)
+        away = ada.get("/mask", inspection=inspection)
         assert (away.status_code, "Kafka does not answer" in away.text) == (503, True)
+        assert save(ada, page).status_code == 200, "what was painted is not lost"
+        desk.trouble = None
+        assert save(ada, drawn(ada, inspection), OTHER).status_code == 200
+        first, second = (one.views[0].image for one in masked(desk))
+        assert (first.uri, second.uri.startswith("file:"), second.sha256) == (moved.uri, True, image.sha256)
+        there.clear()
+        shown = ada.get("/mask/image", inspection=inspection, view="v1")
+        assert (shown.status_code, shown.content) == (200, picture)
+        assert save(ada, drawn(ada, inspection), LINE).status_code == 200
+    store.close()
 
 
 def test_a_challenge_is_painted_like_any_part_and_what_was_said_of_it_is_told(tmp_path: Path) -> None:
