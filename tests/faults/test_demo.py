@@ -24,7 +24,7 @@ from tests.helpers.prometheus import INSTALLED, needs_prometheus
 from tests.helpers.wait import wait_until
 from tools.panels import Asked, alerts, asked, panels, table
 
-pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.triton, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.triton, pytest.mark.timeout(900)]
 PARTS = 180
 STATION = "plant-a/line-1/cam-1"
 
@@ -46,7 +46,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     summary, state = folder / "demo.json", folder / "state"
     options = ("--parts", str(PARTS), "--lines", "1", "--rate", "5", "--json", str(summary), "--keep")
     with running_demo(state, *options, *(["--observability"] if INSTALLED else [])) as demo:
-        wait_until(lambda: demo.judged() > 0, 240, "the first verdict")
+        wait_until(lambda: demo.judged() > 0, 420, "the first verdict")
         for name in PROCESSES:
             demo.kill(name)
         found = kept(demo, summary)

@@ -22,11 +22,12 @@ from streams.workbench.demo.scenario import Outcome, play
 from streams.workbench.demo.scenario_run import start
 from streams.workbench.demo.scenario_station import PRODUCT, Place
 from streams.workbench.fleet import Fleet
+from streams.workbench.kafka import EmbeddedKafka
 from streams.workbench.plant import save, training_set
 from streams.workbench.scenarios import SCENARIOS, Must, Scenario
 from streams.workbench.scenarios.pool import Sizes
 from streams.workbench.scenarios.table import Freeze, Refresh
-from tests.helpers.servers import SharedKafka, SharedTriton
+from tests.helpers.servers import SharedTriton
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.triton, pytest.mark.timeout(300)]
 SEED, GOOD_PARTS = 7, 120
@@ -43,11 +44,18 @@ POISONED = replace(SCENARIOS["poisoned-refresh"], parts=4400, refreshes=(Refresh
 
 
 @pytest.fixture(scope="module")
-def place(kafka: SharedKafka, triton: SharedTriton, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """Its own: what other tests leave in a shared one is dead letters in a row for the anomaly processor, until it ends."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def place(broker: EmbeddedKafka, triton: SharedTriton, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An anomaly model of the plant's discs in force; the anomaly and the drift processor running."""
     folder = tmp_path_factory.mktemp("scenarios")
     settings = Settings(
-        kafka=kafka.bootstrap, triton=triton.grpc, state=folder, model_store=triton.store, summary_every_s=1, log_level="warning"
+        kafka=broker.bootstrap, triton=triton.grpc, state=folder, model_store=triton.store, summary_every_s=1, log_level="warning"
     )
     apply_topics(settings.client())
     save(training_set(SEED, PRODUCT, 0, GOOD_PARTS), folder / "training")

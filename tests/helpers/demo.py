@@ -19,7 +19,7 @@ from streams.pipeline import PIPELINE
 from tests.helpers.wait import wait_until
 
 PROCESSES = (*(row.name for row in PIPELINE), "gateway", "triton", "kafka")
-_STEP_S = 240.0
+_STEP_S = 420.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,7 +128,7 @@ def expected(client: Mapping[str, Any], site: str, library: Library, *, window_m
 
 
 def settled(
-    client: Mapping[str, Any], site: str, library: Library, *, window_s: float, pass_s: float | None = None, wait_s: float = 60
+    client: Mapping[str, Any], site: str, library: Library, *, window_s: float, pass_s: float | None = None, wait_s: float = 120
 ) -> dict[str, bytes]:
     """Let time go on until the last hole and window are closed and said; what had to be said. pass_s: so long past the holes."""
     writer, last_ms = Writer(client), log_ms(client)
