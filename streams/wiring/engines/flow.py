@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -95,7 +94,9 @@ class Flow:
         self._handler, self._accept, self._on_gap, self._begin = handler, accept, on_gap, begin
         self._undertaker = Undertaker(stage=group, topic=dead_letter_topic, on_dead=on_dead, in_a_row=limits.dead_in_a_row)
         self._max_in_flight = limits.in_flight or 8 * concurrency
-        self._slots = asyncio.Semaphore(concurrency) if concurrency < self._max_in_flight else nullcontext()
+        self._slots = asyncio.Semaphore(concurrency)
+        free = limits.call_s is None and concurrency >= self._max_in_flight  # neither can ever hold a record up
+        self._call: Handler = handler if free else self._limited
         self._consumer_config = consumer_config(
             client,
             **membership(group, instance, limits.session_timeout_ms),
@@ -255,8 +256,7 @@ class Flow:
         while True:
             attempt += 1
             try:
-                async with self._slots:
-                    outputs = await self._called(record)
+                outputs = await self._call(record)
                 self._done += 1
                 self._undertaker.alive()
                 self._done_metric.inc()
@@ -274,10 +274,8 @@ class Flow:
                     return self._undertaker.bury(record, verdict_on(error, attempt))
                 await self._back_off("bug", attempt, error)
 
-    async def _called(self, record: Received) -> Sequence[Record]:
-        if self._limits.call_s is None:
-            return await self._handler(record)
-        async with asyncio.timeout(self._limits.call_s):
+    async def _limited(self, record: Received) -> Sequence[Record]:
+        async with self._slots, asyncio.timeout(self._limits.call_s):
             return await self._handler(record)
 
     async def _back_off(self, cause: str, attempt: int, error: Exception) -> None:

@@ -8,6 +8,7 @@ on PostgreSQL; a file has one writer at a time.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ _ASSIGN_S = 200.0  # less than the group waits for a member that does not poll
 _CAP_S = 5.0  # of the back-off
 _CLEAN_S, _CLEAN_PAUSE_S = 600.0, 0.2
 _REACH_S = 2.0
+_COLLECT_AFTER = 50_000  # new objects: a batch is tens of thousands that live until its commit, none of them in a cycle
 _DAY_US = 86_400 * 10**6
 
 
@@ -225,4 +227,6 @@ class Sink:
 
 def build(settings: Settings, slot: int) -> Sink:
     """The processor, not yet running. Raises ValueError where Kafka is not named, or the database's URL is none."""
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     return Sink(settings, slot)

@@ -5,8 +5,9 @@ The rules are those of the upsert (`upsert.py`): what this merges, and what the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from streams.wiring.adapters.database.rows import Row
@@ -20,7 +21,7 @@ def merged(rows: Iterable[Row]) -> dict[str, list[Values]]:
     kept: dict[str, dict[tuple[Any, ...], Values]] = {}
     for table, row in rows:
         mine = kept.setdefault(table, {})
-        key = tuple(row[name] for name in keys(table))
+        key = key_of(table)(row)
         before = mine.get(key)
         mine[key] = row if before is None else _of_two(table, row, before)
     return {table: list(found.values()) for table, found in kept.items()}
@@ -45,6 +46,13 @@ def rank(table: str) -> tuple[str | None, int]:
     if table in LATEST:
         return "log_offset", 1
     return ("log_offset", -1) if table in FIRST else (None, 0)
+
+
+@cache
+def key_of(table: str) -> Callable[[Values], tuple[Any, ...]]:
+    """Gives a row's key."""
+    names = keys(table)
+    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
 
 
 @cache

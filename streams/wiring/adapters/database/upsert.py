@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from streams.wiring.adapters.database.merge import Values, keys, rank
+from streams.wiring.adapters.database.merge import Values, key_of, keys, rank
 from streams.wiring.adapters.database.tables import META, STAMPS
 
 
 def upsert(connection: Connection, batch: Mapping[str, Sequence[Values]]) -> None:
     """table -> rows, each key once. Tables in the order of their names: two writers cannot wait for each other."""
     for table in sorted(batch):
-        rows = sorted(batch[table], key=lambda row: tuple(row[name] for name in keys(table)))
+        rows = sorted(batch[table], key=key_of(table))
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql(_from_values(table), rows)
         else:
