@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from schemas.ids import parse_inspection
 from schemas.topics import VERDICT
 from schemas.verdict import VerdictV1
 from streams.wiring.adapters.kafka import read_all
 from streams.workbench.plant import Knobs, plant
+from tests.helpers.chromium import chromium, needs_chromium
 from tests.helpers.demo import Demo, kept, running_demo
 from tests.helpers.wait import wait_until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.faults, pytest.mark.kafka, pytest.mark.triton, pytest.mark.timeout(900),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
+    needs_chromium,
 ]  # fmt: skip
 SEED, PRODUCT, VIEW, PASSWORD, DECISIONS = 7, "weave", "cloth", "correct horse battery", 20
 LINES = ("plant-a/line-5/cam-1", "plant-a/line-8/cam-1")  # they make cloth, too
@@ -98,10 +97,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 def enter(browser: Browser, link: str) -> Page:

@@ -9,14 +9,13 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from streams.wiring.console.painted import overlays, paintable
+from streams.wiring.console.painted import DONE, overlays, paintable
 from streams.wiring.console.ports import Ask
 from streams.wiring.console.rendering import page
 from streams.wiring.console.security import Rejected
 
 MOST_TYPED = 300
 BLIND = "You have this part in the queue, to look at without help. Answer or skip it there first."
-DONE = {"mask": "The mask is saved."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

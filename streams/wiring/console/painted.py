@@ -15,6 +15,8 @@ from streams.wiring.console.ports import Ask
 from streams.wiring.console.reviews import REVIEWERS
 from streams.wiring.console.security import Rejected
 
+DONE = {"mask": "The mask is saved."}  # what a page says where one comes from, by what stands in its address
+
 
 def show(ask: Ask) -> Response:
     """As it lies in the store: PNG, 8 bits grey, in the image's size."""

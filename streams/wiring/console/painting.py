@@ -25,7 +25,7 @@ from streams.review.docket import Docket, Spoken
 from streams.review.labels import Shelf, last_words, shelve
 from streams.review.masks import Painted, mask_of, with_mask
 from streams.review.words import Facts, Told
-from streams.wiring.console.reviews import Reviews, facts_of, micros
+from streams.wiring.console.reviews import Filed, Reviews, facts_of, micros
 
 GONE = "Nothing is known of this part any more."
 STALE = (
@@ -39,25 +39,19 @@ _NO_POLICY = "The policy of this part's verdict is not in the database, so nobod
 _NO_CLASS = "No class of defect is said of this part, so there is nothing to paint."
 
 
-class Filed(Protocol):
-    """A docket as it lies in the database."""
+class Leased(Filed, Protocol):
+    """With all that it is filed with again."""
 
-    @property
-    def inspection(self) -> str: ...
     @property
     def state(self) -> str: ...
     @property
-    def held_by(self) -> str | None: ...
-    @property
     def held_until_ms(self) -> int | None: ...
-    @property
-    def data(self) -> str: ...
 
 
 class Desk(Protocol):
     """One transaction of the console's database; see the adapter. All raise Unavailable."""
 
-    def find(self, inspection: str) -> Filed | None: ...
+    def find(self, inspection: str) -> Leased | None: ...
     def file(self, inspection: str, state: str, lease: tuple[str, int] | None, data: str) -> None: ...
     def send(self, records: Sequence[Record]) -> None: ...
     def masked(self, inspection: str) -> Sequence[LabelV1]: ...

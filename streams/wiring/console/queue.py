@@ -41,7 +41,6 @@ _FAULTS = {
     "not_last": "Only your last answer can be taken back, and that was another one. Nothing was changed.",
     "too_late": "Answers can be taken back for an hour. Nothing was changed.",
 }
-DONE = {"mask": "The mask is saved."}
 _FATES = {"pass": "it passes", "rework": "rework", "scrap": "scrap"}
 
 
@@ -80,7 +79,7 @@ class Shown:
 
 
 def show(ask: Ask) -> Response:
-    return _shown(ask, DONE.get(ask.asked("done"), ""))
+    return _shown(ask, painted.DONE.get(ask.asked("done"), ""))
 
 
 def answer(ask: Ask) -> Response:

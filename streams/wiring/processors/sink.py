@@ -94,6 +94,8 @@ class Sink:
     # ---------------------------------------------------------------- life
     async def run(self) -> None:
         """Work until `stop()`. Raises DatabaseIsNewer."""
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
         await self._insist(self._prepare)
         if self._stopping:
             return
@@ -227,6 +229,4 @@ class Sink:
 
 def build(settings: Settings, slot: int) -> Sink:
     """The processor, not yet running. Raises ValueError where Kafka is not named, or the database's URL is none."""
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
     return Sink(settings, slot)

@@ -20,7 +20,6 @@ from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.database.tables import EVIDENCE, INSPECTIONS, OPEN
 
 _I, _E = INSPECTIONS.c, EVIDENCE.c
-_MANY = 500
 Seen = tuple[float | None, float | None]
 
 

@@ -16,7 +16,6 @@ from streams.wiring.adapters.database.connection import portions
 from streams.wiring.adapters.database.heat import unpack_heat
 
 Word = tuple[str, str, int]  # inspection, which word of it, when (microseconds since 1970)
-_MANY = 500  # names in one statement
 _I, _L, _E, _R = t.INSPECTIONS.c, t.LABELS.c, t.EVIDENCE.c, t.REVIEWS.c
 
 

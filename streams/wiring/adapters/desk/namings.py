@@ -28,7 +28,6 @@ from streams.wiring.adapters.desk.tables import NAMED, NAMINGS
 State = Literal["waiting", "applied", "undone", "rejected"]
 KEPT = timedelta(days=35)
 _N, _M = NAMINGS.c, NAMED.c
-_MANY = 500
 
 
 class Refused(ValueError):

@@ -27,7 +27,7 @@ Place = tuple[str, int]  # topic, partition
 Half = NDArray[np.float16]
 Floats = NDArray[np.float32]
 _K, _V = KNOWN.c, VECTORS.c
-_MANY, _MOST_AT_ONCE = 500, 5000
+_MOST_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

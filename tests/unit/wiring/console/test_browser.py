@@ -2,53 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.console.pages import PAGES
-from streams.wiring.console.web import application
+from tests.helpers.chromium import chromium, faults, needs_chromium, serving
 from tests.helpers.console import PASSWORD, Desk, console
 from tests.helpers.database import write
 from tests.helpers.history import history, part
 from tests.helpers.unknowns import biggest, plant, settled
-from tests.helpers.wait import wait_until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")
+pytestmark = needs_chromium
 WANTED = [page.path for page in PAGES if page.menu]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Desk]]:
     """A console on loopback, and its address."""
-    with console(tmp_path_factory.mktemp("console")) as desk, socket.create_server(("127.0.0.1", 0)) as listening:
+    with console(tmp_path_factory.mktemp("console")) as desk:
         desk.user("admin", "chief")
         settled(desk, plant(9, 7, site="zeta"))
         desk.follow()
-        server = uvicorn.Server(uvicorn.Config(application(desk.ports), log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        wait_until(lambda: server.started, 30, "the server")
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", desk
-        server.should_exit = True
-        thread.join(10)
+        with serving(desk.ports) as address:
+            yield address, desk
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -67,11 +52,6 @@ def page(request: pytest.FixtureRequest, browser: Browser, served: tuple[str, De
     yield page
     context.close()
     assert not [text for text in said if "Content Security Policy" in text or "violat" in text]
-
-
-def faults(page: Page) -> list[str]:
-    found: dict[str, Any] = Axe().run(page).response
-    return [f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
 
 
 def test_no_page_has_a_fault_or_is_wider_than_a_tablet(page: Page, served: tuple[str, Desk]) -> None:

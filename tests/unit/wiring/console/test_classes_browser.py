@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from streams.wiring.console.web import application
+from tests.helpers.chromium import chromium, faults, needs_chromium, serving
 from tests.helpers.classes import people_at_work
 from tests.helpers.console import PASSWORD, console
 from tests.helpers.judgement import PRODUCT
-from tests.helpers.wait import wait_until
-from tests.unit.wiring.console.test_browser import CHROMIUM, faults
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with console(tmp_path_factory.mktemp("console")) as desk, socket.create_server(("127.0.0.1", 0)) as listening:
+    with console(tmp_path_factory.mktemp("console")) as desk:
         people_at_work(desk)
         desk.user("engineer", "m.weber")
-        server = uvicorn.Server(uvicorn.Config(application(desk.ports), log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        wait_until(lambda: server.started, 30, "the server")
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+        with serving(desk.ports) as found:
+            yield found
 
 
 @pytest.fixture(params=["light", "dark"])

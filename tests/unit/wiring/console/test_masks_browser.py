@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,46 +12,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from schemas.label import LabelV1
 from streams.review.masks import mask_of, read_mask
-from streams.wiring.console.web import application
 from streams.wiring.masking import Masking
+from tests.helpers.chromium import chromium, faults, needs_chromium, serving
 from tests.helpers.console import PASSWORD, Desk
 from tests.helpers.masks import HEIGHT, WIDTH, painting, plates, truth
 from tests.helpers.reviewing import sent
-from tests.helpers.wait import wait_until
-from tests.unit.wiring.console.test_browser import CHROMIUM, faults
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")
+pytestmark = needs_chromium
 Served = tuple[str, Desk]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A console on loopback that works on pixels in a process of their own, and its address."""
     folder, painter = tmp_path_factory.mktemp("console"), Masking()
-    with painting(folder, plates(folder / "images", 20)) as desk, socket.create_server(("127.0.0.1", 0)) as listening:
+    with painting(folder, plates(folder / "images", 20)) as desk:
         for name in ("ada", "bob", "eve", "mia", "tom"):
             desk.user("reviewer", name)
-        ports = replace(desk.ports, painter=painter)
-        server = uvicorn.Server(uvicorn.Config(application(ports), log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        wait_until(lambda: server.started, 30, "the server")
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", desk
-        server.should_exit = True
-        thread.join(10)
+        with serving(replace(desk.ports, painter=painter)) as address:
+            yield address, desk
     painter.close()
 
 
