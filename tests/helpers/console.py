@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from html import unescape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,12 +27,12 @@ from streams.fates import Unprocessable
 from streams.review.clusters import clustered
 from streams.wiring import masking
 from streams.wiring.adapters.database.ask_console import Questions
-from streams.wiring.adapters.database.store import Store
+from streams.wiring.adapters.database.connection import database_url, open_engine
 from streams.wiring.adapters.desk.accounts import Accounts
 from streams.wiring.adapters.desk.dockets import Dockets
 from streams.wiring.adapters.desk.model_sets import ModelSets
 from streams.wiring.adapters.desk.namings import Namings
-from streams.wiring.adapters.desk.opening import open_desk
+from streams.wiring.adapters.desk.opening import FILE, open_desk
 from streams.wiring.adapters.desk.outgoing import Outgoing
 from streams.wiring.adapters.desk.sessions import Sessions
 from streams.wiring.adapters.desk.taxonomies import Taxonomies
@@ -49,7 +51,7 @@ from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
 from streams.wiring.grouping import About, Grouping, Pace
 from streams.wiring.processors.console import Thresholds, fits_with
-from tests.helpers.database import fresh_engine, write
+from tests.helpers.database import filled_engine
 from tests.helpers.evidence_log import T0_MS
 from tests.helpers.history import history
 
@@ -105,13 +107,20 @@ class Desk:
 class Browser:
     def __init__(self, client: TestClient) -> None:
         self.client = client
+        self._token = ("", "")  # the cookies of a session, and what its forms carry
 
     def get(self, path: str, **params: str) -> Response:
         return self.client.get(path, params=params or None)
 
     def post(self, path: str, form: Mapping[str, str] | None = None, *, page: str = "/login", **headers: str) -> Response:
-        """With the token that a form of that page holds."""
-        return self.client.post(path, data={"csrf": self.csrf(page), **(form or {})}, headers=headers)
+        """With the token that a form of that page holds; it is the same in every form of a session."""
+        if self._token[0] != self._cookies():
+            token = self.csrf(page)
+            self._token = (self._cookies(), token)
+        return self.client.post(path, data={"csrf": self._token[1], **(form or {})}, headers=headers)
+
+    def _cookies(self) -> str:
+        return repr(sorted((one.name, one.value) for one in self.client.cookies.jar))
 
     def csrf(self, page: str = "/login") -> str:
         response = self.client.get(page)
@@ -129,6 +138,20 @@ def token_of(link: str) -> str:
     return parse_qs(urlsplit(link).query)["link"][0]
 
 
+def fresh_desk(folder: Path) -> Engine:
+    """The console's own database: that of a console before, or a new one."""
+    if not (folder / FILE).exists():
+        (folder / FILE).write_bytes(_desk_file())
+    return open_desk(folder)
+
+
+@cache
+def _desk_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        open_desk(Path(folder)).dispose()
+        return (Path(folder) / FILE).read_bytes()
+
+
 @contextmanager
 def console(
     folder: Path,
@@ -142,13 +165,13 @@ def console(
     second_share: float = 0.0,
     challenge_share: float = 0.0,
 ) -> Iterator[Desk]:
-    """records: what the sink has stored; None: 120 parts of the simulated history. second_share: of parts looked at twice;
+    """records: what the sink has stored; None: 120 parts of the simulated history. fill: False where a console was before, for
+    its databases. second_share: of parts looked at twice;
     challenge_share: of answers, at most.
     """
-    engine = fresh_engine(None, folder)
-    if fill:
-        write(Store(engine), list(history(120) if records is None else records))
-    desk_engine = open_desk(folder)
+    stored = history(120) if records is None else records
+    engine = filled_engine(stored, folder) if fill else open_engine(database_url(None, folder))
+    desk_engine = fresh_desk(folder)
     questions, accounts, sessions = Questions(engine), Accounts(desk_engine), Sessions(desk_engine)
     outgoing, namings = Outgoing(desk_engine), Namings(desk_engine)
     kept_engine = open_kept(folder)

@@ -112,7 +112,7 @@ def test_it_looks_like_a_blind_review(desk: Desk, ada: Browser) -> None:
     bare = [csrf.sub("", last.sub("", one)).split() for one in (plain(page), *blind)]
     assert bare[0] in bare[1:]
     for hint in ("heat", "boxes-", "tranger", 'class="share"', "challenge", "S1", "m1", "rabbit"):
-        assert hint not in re.sub(r"<form method=.post. action=./queue/undo.>.*?</form>", "", page.text, flags=re.S), hint
+        assert hint not in csrf.sub("", last.sub("", page.text)), hint  # a token may hold any two letters
 
 
 def test_who_looks_without_help_cannot_look_it_up_until_they_have_answered(desk: Desk, ada: Browser) -> None:
