@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +14,10 @@ from tests.helpers.servers import SharedKafka, SharedTriton, shared_kafka, share
 # A property is about what comes out; a machine that is busy makes it slow, not wrong.
 settings.register_profile("verdictline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("verdictline")
+
+# Tests start programs by the dozen: where the environment says that no bytecode is kept, each of them would compile everything.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
