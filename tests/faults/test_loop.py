@@ -86,8 +86,8 @@ class Plant:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     folder = tmp_path_factory.mktemp("loop")
     summary, state = folder / "demo.json", folder / "state"
-    options = ("--parts", "40", "--lines", "2", "--rate", "5", "--seed", str(SEED), "--json", str(summary), "--keep")
-    with running_demo(state, *options) as demo:
+    options = ("--parts", "20", "--lines", "1", "--product", PRODUCT, "--rate", "5", "--seed", str(SEED))
+    with running_demo(state, *options, "--json", str(summary), "--keep") as demo:
         kept(demo, summary)
         named = {"KAFKA": demo.address("Kafka"), "TRITON": demo.address("Triton"), "STATE": str(state)}
         named["CONSOLE_PORT"] = demo.address("console").rsplit(":", 1)[1].split("/")[0]
@@ -217,7 +217,7 @@ def test_an_unknown_defect_becomes_a_class_whose_disposition_the_next_parts_get(
         return rita.locator("text=labelled").count() > 0
 
     wait_until(labelled, 90, "the labels of the cluster")
-    running.make(LINES[0], NEW, range(MANY, MANY + 20))
+    running.make(LINES[0], NEW, range(MANY, MANY + 40))
     decide(rita, 12)  # they have a name now
     wait_until(lambda: running.run("learn", PRODUCT)[0] == 0, 240, "a candidate")
     rules = Path(running.env["VERDICTLINE_STATE"]) / "fitted" / f"{PRODUCT}.learned.policy.yaml"

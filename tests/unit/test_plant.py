@@ -13,7 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from streams.__main__ import application
 from streams.workbench.plant import (
     GOOD,
     PRODUCTS,
@@ -51,6 +53,28 @@ def test_another_process_makes_the_same_parts() -> None:
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert here == json.loads(there)
     assert len({value for values in here.values() for value in values}) == 2 * len(here)
+
+
+def test_lines_that_make_one_product_are_the_same_lines() -> None:
+    of_all = stations(9)
+    assert [station.name for station in of_all] == [f"plant-a/line-{line}/cam-1" for line in range(1, 10)]
+    for product in PRODUCTS:
+        assert SimulatedPlant(seed=1, product=product).stations(3) == tuple(one for one in of_all if one.product == product)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--product", "cup"], "the simulated plant makes no 'cup'; it makes disc, weave, board"),
+        (["--product", "disc", "--scenario", "light"], "leave it out with --data and --scenario"),
+    ],
+)
+def test_a_product_that_a_demo_cannot_make_starts_nothing(tmp_path: Path, words: list[str], said: str) -> None:
+    line = ["demo", *words, "--state", str(tmp_path / "state")]
+    shown = CliRunner().invoke(application(line), line)
+    assert shown.exit_code == 1
+    assert said in shown.output
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize(("product", "kind"), EVERY_KIND, ids=lambda value: getattr(value, "name", value))

@@ -19,7 +19,7 @@ from streams.workbench.demo.scenario_report import rendered as scenario_rendered
 from streams.workbench.demo.scenario_run import Asked, run_scenarios
 from streams.workbench.demo.scenario_station import Late
 from streams.workbench.demo.summary import rendered
-from streams.workbench.plant import Knobs
+from streams.workbench.plant import PRODUCTS, Knobs
 from streams.workbench.processes import ServerStartError
 from streams.workbench.scenarios import SCENARIOS
 
@@ -33,6 +33,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed is another plant.")] = 7,
     rate: Annotated[float, typer.Option(min=0.1, help="Parts a second, all lines together.")] = 12.0,
     lines: Annotated[int, typer.Option(min=1, max=50, help="How many lines; products take turns.")] = 3,
+    product: Annotated[str | None, typer.Option(help=f"Only lines that make this one: {', '.join(PRODUCTS)}.")] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Parts from this folder (good/, defect/CLASS/, masks/CLASS/, groups.csv) instead of simulated ones."),
@@ -71,6 +72,8 @@ def demo(
         settings = Settings()
         if state is not None:
             settings = settings.model_copy(update={"state": state})
+        if product is not None and (data or scenario) is not None:
+            raise ValueError("--product is for the simulated plant as it is: leave it out with --data and --scenario")
         if scenario is not None:
             asked = Asked(name=scenario, seed=seed, arl0=false_alarm_every, kill=kill, servers=servers)
             raise typer.Exit(_scenarios(asked, settings, console, json_file))
@@ -79,6 +82,7 @@ def demo(
             seed=seed,
             rate_per_s=rate,
             lines=lines,
+            product=product,
             folder=data,
             knobs=Knobs(defect_rate=defect_rate),
             servers=servers,

@@ -125,8 +125,8 @@ class _Bench:
 
     def _prepare(self) -> Load:
         """Models of one product with one view, a policy without geometry, and images rendered beforehand."""
-        plant = SimulatedPlant(seed=_SEED)
-        stations = [s for s in plant.stations(9) if s.product == _PRODUCT]
+        plant = SimulatedPlant(seed=_SEED, product=_PRODUCT)
+        stations = plant.stations(3)
         rows = tuple(
             StationPlan(name=s.name, product=s.product, views=tuple(s.views), first=0, end=0, rate_per_s=1) for s in stations
         )

@@ -48,7 +48,7 @@ _GATEWAY = "gateway"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the command line asked for. rate_per_s: parts a second of all stations together.
+    """What the command line asked for. rate_per_s: parts a second of all stations together. product: only lines that make it.
 
     keep: servers and processes stay after the last part. observability: a Prometheus looks at all of them.
     """
@@ -57,6 +57,7 @@ class Wanted:
     seed: int
     rate_per_s: float
     lines: int = 3
+    product: str | None = None
     folder: Path | None = None
     knobs: Knobs = field(default_factory=Knobs)
     servers: Kind = "embedded"
@@ -292,7 +293,7 @@ class _Demo:
 def _plant(wanted: Wanted) -> Plant:
     if wanted.folder is not None:
         return FolderPlant(wanted.folder, wanted.seed)
-    return SimulatedPlant(seed=wanted.seed, knobs=wanted.knobs)
+    return SimulatedPlant(seed=wanted.seed, knobs=wanted.knobs, product=wanted.product)
 
 
 def _console_port(settings: Settings) -> int:

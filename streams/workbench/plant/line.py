@@ -6,6 +6,7 @@ of part n. A training set draws from another stream than the parts that run.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from zlib import crc32
@@ -21,10 +22,11 @@ _RUN, _TRAIN, _MASTER, _BURST = 1, 2, 3, 4
 _SECOND = 0.08  # share of defective parts with two defects
 
 
-def stations(lines: int = 3) -> tuple[PlantStation, ...]:
-    """The plant's stations, one a line; products take turns."""
-    made = [(name, product_at(name)) for name in map(naming.station_name, range(1, lines + 1))]
-    return tuple(PlantStation(name=name, product=product.name, views=product.views) for name, product in made)
+def stations(lines: int = 3, product: str | None = None) -> tuple[PlantStation, ...]:
+    """The plant's first stations, one a line; products take turns. product: only those that make it."""
+    made = ((name, product_at(name)) for name in map(naming.station_name, itertools.count(1)))
+    wanted = (PlantStation(name=name, product=one.name, views=one.views) for name, one in made if product in (None, one.name))
+    return tuple(itertools.islice(wanted, lines))
 
 
 def plant(seed: int, station: str, n: int, knobs: Knobs | None = None) -> Part:
@@ -71,13 +73,18 @@ def training_set(seed: int, product: str, per_class: int, good: int, knobs: Knob
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedPlant:
-    """The functions above with seed and knobs bound."""
+    """The functions above with seed and knobs bound. product: only its lines; ValueError for one that the plant does not make."""
 
     seed: int
     knobs: Knobs = field(default_factory=Knobs)
+    product: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.product is not None:
+            product_named(self.product)
 
     def stations(self, lines: int = 3) -> tuple[PlantStation, ...]:
-        return stations(lines)
+        return stations(lines, self.product)
 
     def part(self, station: str, n: int) -> Part:
         return plant(self.seed, station, n, self.knobs)
