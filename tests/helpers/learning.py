@@ -73,7 +73,7 @@ class Line:
 def fitted_line(folder: Path) -> Line:
     """Models of plates that are good, or have a line or a spot."""
     store = ModelStore(folder / "models")
-    report = fit_to_store(plates(24, 8), PRODUCT, store, trunk=trunk())
+    report = fit_to_store(plates(24, 8, masks=False), PRODUCT, store, trunk=trunk())
     return Line(store=store, models=report.model_set, policy=report.policy)
 
 

@@ -121,7 +121,7 @@ def site(kafka: SharedKafka, triton: SharedTriton, tmp_path_factory: pytest.Temp
     named = {"KAFKA": kafka.bootstrap, "TRITON": triton.grpc, "STATE": settings.state, "MODEL_STORE": triton.store}
     product, station = kafka.fresh("plate"), f"{kafka.fresh('site')}/line/cam"
     apply_topics(settings.client())
-    report = fit_to_store(plates(24, 8), product, ModelStore(triton.store), triton=triton.grpc, trunk=trunk())
+    report = fit_to_store(plates(24, 8, masks=False), product, ModelStore(triton.store), triton=triton.grpc, trunk=trunk())
     with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         for name, value in named.items():
             environment.setenv(f"VERDICTLINE_{name}", str(value))
