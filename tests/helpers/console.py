@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from httpx2 import Response
+import httpx2
 from sqlalchemy import Engine
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from schemas.common import ImageRef
@@ -28,7 +29,7 @@ from streams.review.clusters import clustered
 from streams.wiring import masking
 from streams.wiring.adapters.database.ask_console import Questions
 from streams.wiring.adapters.database.connection import database_url, open_engine
-from streams.wiring.adapters.desk.accounts import Accounts
+from streams.wiring.adapters.desk.accounts import Accounts, User
 from streams.wiring.adapters.desk.dockets import Dockets
 from streams.wiring.adapters.desk.model_sets import ModelSets
 from streams.wiring.adapters.desk.namings import Namings
@@ -47,6 +48,7 @@ from streams.wiring.console.feed import Feed
 from streams.wiring.console.painting import Masks
 from streams.wiring.console.ports import Ports, Provider
 from streams.wiring.console.reviews import Reviews
+from streams.wiring.console.security import keep_session
 from streams.wiring.console.waiting import Room
 from streams.wiring.console.web import application
 from streams.wiring.grouping import About, Grouping, Pace
@@ -92,16 +94,22 @@ class Desk:
 
     def user(self, role: Role, name: str | None = None) -> str:
         """A user with a password; the name."""
-        mine = name or f"{role}-1"
-        token = self.accounts.add(mine, role, who="test", why="a test", now=self.now)
-        self.accounts.use_link(token, mine, PASSWORD, self.now)
-        return mine
+        return self._user(role, name).name
 
     def logged_in(self, role: Role, name: str | None = None) -> Browser:
+        """In a session that has begun already: the page where one logs in is tried by itself."""
+        token = self.sessions.begin(self._user(role, name), self.now)
+        person = self.sessions.still(token or "", self.now)
+        assert token
+        assert person
         browser = self.browser()
-        found = browser.login(self.user(role, name))
-        assert found.status_code == 303, found.text
+        browser.enter(session_cookie(token, self.ports.secure), person.csrf)
         return browser
+
+    def _user(self, role: Role, name: str | None) -> User:
+        mine = name or f"{role}-1"
+        token = self.accounts.add(mine, role, who="test", why="a test", now=self.now)
+        return self.accounts.use_link(token, mine, PASSWORD, self.now)
 
 
 class Browser:
@@ -109,10 +117,15 @@ class Browser:
         self.client = client
         self._token = ("", "")  # the cookies of a session, and what its forms carry
 
-    def get(self, path: str, **params: str) -> Response:
+    def enter(self, cookie: tuple[str, str], token: str) -> None:
+        """With the cookie of a session; token: what its forms carry."""
+        self.client.cookies.set(*cookie)
+        self._token = (self._cookies(), token)
+
+    def get(self, path: str, **params: str) -> httpx2.Response:
         return self.client.get(path, params=params or None)
 
-    def post(self, path: str, form: Mapping[str, str] | None = None, *, page: str = "/login", **headers: str) -> Response:
+    def post(self, path: str, form: Mapping[str, str] | None = None, *, page: str = "/login", **headers: str) -> httpx2.Response:
         """With the token that a form of that page holds; it is the same in every form of a session."""
         if self._token[0] != self._cookies():
             token = self.csrf(page)
@@ -130,8 +143,16 @@ class Browser:
         assert found, response.text[:2000]
         return unescape(found[1])
 
-    def login(self, name: str, password: str = PASSWORD) -> Response:
+    def login(self, name: str, password: str = PASSWORD) -> httpx2.Response:
         return self.post("/login", {"name": name, "password": password})
+
+
+def session_cookie(token: str, secure: bool) -> tuple[str, str]:
+    """Name and value, as the console sets it."""
+    response = Response()
+    keep_session(response, token, secure)
+    name, _, value = response.headers["set-cookie"].partition(";")[0].partition("=")
+    return name, value
 
 
 def token_of(link: str) -> str:

@@ -189,6 +189,9 @@ def test_a_training_set_is_labelled_whole_and_apart_from_the_line() -> None:
     assert {kind: kinds.count(kind) for kind in kinds} == {GOOD: 6, **dict.fromkeys(PRODUCTS["board"].known, 2)}
     assert len({item.group for item in items if item.kind == GOOD}) == 3
     assert all((item.mask is None) == (item.kind == GOOD) for item in items)
+    assert {item.mask for item in training_set(1, "weave", per_class=2, good=1)} == {None}, (
+        "the size of its defects decides nothing"
+    )
     running = {view.encoded for n in range(10) for view in plant(1, STATION["board"], n).views}
     assert running.isdisjoint(item.encoded for item in items)
 

@@ -61,7 +61,8 @@ def master(seed: int, station: str, which: int, n: int, knobs: Knobs | None = No
 
 
 def training_set(seed: int, product: str, per_class: int, good: int, knobs: Knobs | None = None) -> list[Labelled]:
-    """`good` good parts with all their views, `per_class` defective views of every known kind, none of an unknown one.
+    """`good` good parts with all their views, `per_class` defective views of every known kind, none of an unknown one. Masks are
+    those of a product whose defects are measured.
 
     knobs.dirty_normals of the good parts are defective without anybody having noticed: their label is `good`.
     """
@@ -153,7 +154,7 @@ def _labelled(seed: int, product: Product, kind: str, k: int, knobs: Knobs) -> I
     group = f"{product.name}-{kind}-{k:05d}"
     for view in views:
         if kind == GOOD or view.masks:
-            mask = encode(view.masks[0], ".png") if view.masks and kind != GOOD else None
+            mask = encode(view.masks[0], ".png") if view.masks and kind != GOOD and product.segmented else None
             yield Labelled(
                 stem=f"{group}-{view.name}", suffix=product.suffix, encoded=view.encoded, kind=kind, group=group,
                 view=view.name, mask=mask,

@@ -16,7 +16,10 @@ Draw = Callable[[np.random.Generator, str, tuple[str, ...], Knobs], tuple[Image,
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """known: kinds that a training set holds; unknown: kinds that only occur on the line. suffix: file format."""
+    """known: kinds that a training set holds; unknown: kinds that only occur on the line. suffix: file format.
+
+    segmented: the size of a defect decides, so a training set has masks.
+    """
 
     name: str
     views: tuple[str, ...]

@@ -121,6 +121,7 @@ function end() {
 
 function changed() {
   saved = false;
+  delete place.dataset.measured;  // until the size that is shown is that of what is painted
   clearTimeout(waits);
   waits = setTimeout(measure, MEASURE_MS);
 }
@@ -142,12 +143,14 @@ function close() {
 // ---------------------------------------------------------------- the server
 async function measure() {
   const size = document.getElementById("size"), turn = asked += 1;
-  if (raster.isEmpty) { size.innerHTML = '<p class="soft">Nothing is painted yet.</p>'; place.dataset.measured = String(turn); return; }
+  const show = (text) => { size.innerHTML = text; if (!waits) place.dataset.measured = "1"; };
+  waits = null;
+  if (raster.isEmpty) return show('<p class="soft">Nothing is painted yet.</p>');
   try {
     const answer = await fetch(address("/mask/measure"), { method: "POST", body: await raster.png(), headers: { "x-csrf-token": given.csrf, "content-type": "image/png" } });
     const text = await answer.text();
     if (turn !== asked) return;
-    if (answer.ok) { size.innerHTML = text; place.dataset.measured = String(turn); } else tell(reason(text, answer.status), true);
+    if (answer.ok) show(text); else tell(reason(text, answer.status), true);
   } catch {
     if (turn === asked) tell("The console does not answer: the size cannot be measured now.", true);
   }

@@ -83,9 +83,8 @@ def sized(page: Page) -> tuple[float, float]:
 
 def done(page: Page, act: Any) -> None:
     """Do it, and wait until what it has changed is measured."""
-    before = page.locator("#mask").get_attribute("data-measured") or ""
     act()
-    expect(page.locator("#mask")).not_to_have_attribute("data-measured", before, timeout=20_000)
+    expect(page.locator("#mask[data-measured]")).to_be_attached(timeout=20_000)
 
 
 def on_screen(page: Page, x: float, y: float) -> tuple[float, float]:
