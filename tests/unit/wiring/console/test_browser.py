@@ -165,11 +165,12 @@ def test_the_keys_are_on_the_page(page: Page) -> None:
 
 
 def test_an_answer_that_the_console_did_not_get_is_not_taken_for_given(page: Page) -> None:
+    away = [True]  # routed before the page is there: a page that stands may send one more by the way that it knows
+    page.route("**/queue/answer", lambda route: route.abort() if away[0] else route.continue_())
     first = open_queue(page)
-    page.route("**/queue/answer", lambda route: route.abort())
     page.keyboard.press("g")
     expect(page.locator("#said")).to_contain_text("was not recorded", timeout=10_000)
-    page.unroute("**/queue/answer")
+    away[0] = False
     assert part_of(page) == first
     press(page, "g")
     assert page.locator("#said").inner_text() == "Good: it passes."
