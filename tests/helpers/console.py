@@ -86,7 +86,6 @@ class Desk:
         feed = Feed(self.ports.questions, self.ports.reviews.room, self.ports.embeddings)
         while feed.turn(self.now):
             pass
-        assert self.ports.reviews.challenges is not None
         self.ports.reviews.challenges.refresh(self.now)
 
     def browser(self) -> Browser:

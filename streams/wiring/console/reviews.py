@@ -145,7 +145,7 @@ Fault = Refusal | str
 
 
 class Reviews:
-    """Every method may be called from any thread, and raises Unavailable. challenges: None: nobody is given any."""
+    """Every method may be called from any thread, and raises Unavailable."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Reviews:
         classes: Classes,
         room: Room,
         second_share: Callable[[], float],
-        challenges: Challenges | None = None,
+        challenges: Challenges,
     ) -> None:
         self.challenges = challenges
         self._parts, self._desk, self._classes = parts, desk, classes
@@ -192,7 +192,7 @@ class Reviews:
             found = self.room.next(who, role in DECIDERS, audit, now)
             if found is None:
                 return None
-            challenge = self.challenges.instead(found, who, now) if self.challenges is not None else None
+            challenge = self.challenges.instead(found, who, now)
             if challenge is not None and (held := self._seat(challenge, who, role, seat, now)) is not None:
                 return held
             held = self._seat(found, who, role, seat, now)
@@ -316,8 +316,7 @@ class Reviews:
             self._file(desk, after)
             number = desk.note(who, form.inspection)
         self.room.heard(after, now_ms)
-        if self.challenges is not None:
-            self.challenges.answered(who)
+        self.challenges.answered(who)
         told = spoken if found.shown == "challenge" else change.decided
         return Done(inspection=form.inspection, number=number, decided=None if told is None else told.becomes)
 

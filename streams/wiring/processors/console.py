@@ -229,8 +229,7 @@ class Following:
             now = datetime.now(UTC)
             try:
                 self._hear(now)
-                if self._reviews.challenges is not None:
-                    self._reviews.challenges.refresh(now)
+                self._reviews.challenges.refresh(now)
                 wait_s = _BREATH_S if self._feed.turn(now) else _TURN_S
             except Unavailable as error:
                 log.warning("a database is away", error=str(error))
