@@ -32,7 +32,8 @@ def close(course: Course, tally: Tally, cut: Cut, due_ms: int) -> Course:
 
 
 def next_due(course: Course | None) -> int | None:
-    return None if course is None else min((one.due_ms for one in course.closed if one.revision < 0), default=None)
+    """Of the first that is not published: those behind it wait for their turn, however soon their own time comes."""
+    return None if course is None else next((one.due_ms for one in course.closed if one.revision < 0), None)
 
 
 def publish(where: Where, course: Course, now_ms: int) -> Told:
