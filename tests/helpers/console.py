@@ -98,8 +98,8 @@ class Desk:
     def logged_in(self, role: Role, name: str | None = None) -> Browser:
         """In a session that has begun already: the page where one logs in is tried by itself."""
         token = self.sessions.begin(self._user(role, name), self.now)
-        person = self.sessions.still(token or "", self.now)
         assert token
+        person = self.sessions.still(token, self.now)
         assert person
         browser = self.browser()
         browser.enter(session_cookie(token, self.ports.secure), person.csrf)
@@ -186,8 +186,7 @@ def console(
     challenge_share: float = 0.0,
 ) -> Iterator[Desk]:
     """records: what the sink has stored; None: 120 parts of the simulated history. fill: False where a console was before, for
-    its databases. second_share: of parts looked at twice;
-    challenge_share: of answers, at most.
+    its databases. second_share: of parts looked at twice; challenge_share: of answers, at most.
     """
     stored = history(120) if records is None else records
     engine = filled_engine(stored, folder) if fill else open_engine(database_url(None, folder))

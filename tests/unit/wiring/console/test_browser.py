@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from streams.wiring.adapters.database.store import Store
 from streams.wiring.console.pages import PAGES
-from tests.helpers.chromium import chromium, faults, needs_chromium, serving
+from tests.helpers.chromium import faults, needs_chromium, serving
 from tests.helpers.console import PASSWORD, Desk, console
 from tests.helpers.database import write
 from tests.helpers.history import history, part
@@ -17,12 +17,6 @@ from tests.helpers.unknowns import biggest, plant, settled
 
 pytestmark = needs_chromium
 WANTED = [page.path for page in PAGES if page.menu]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

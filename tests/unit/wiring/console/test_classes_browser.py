@@ -7,18 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.helpers.chromium import chromium, faults, needs_chromium, serving
+from tests.helpers.chromium import faults, needs_chromium, serving
 from tests.helpers.classes import people_at_work
 from tests.helpers.console import PASSWORD, console
 from tests.helpers.judgement import PRODUCT
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -17,19 +17,13 @@ from playwright.sync_api import Browser, Page, expect
 from schemas.label import LabelV1
 from streams.review.masks import mask_of, read_mask
 from streams.wiring.masking import Masking
-from tests.helpers.chromium import chromium, faults, needs_chromium, serving
+from tests.helpers.chromium import faults, needs_chromium, serving
 from tests.helpers.console import PASSWORD, Desk
 from tests.helpers.masks import HEIGHT, WIDTH, painting, plates, truth
 from tests.helpers.reviewing import sent
 
 pytestmark = needs_chromium
 Served = tuple[str, Desk]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
